@@ -1,0 +1,30 @@
+// Which single files start leanest? Bundles every script into dist/NAME.mjs, which plain `node` runs
+// without tsx and with one file to load (36 MB instead of 104 MB standing memory through npx tsx).
+import { readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const outdir = process.argv[2] ?? join(root, 'dist');
+
+await build({
+  absWorkingDir: root,
+  entryPoints: readdirSync(join(root, 'scripts'))
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join('scripts', name)),
+  outdir,
+  outExtension: { '.js': '.mjs' },
+  bundle: true,
+  splitting: true,
+  chunkNames: 'chunks/[name]-[hash]',
+  platform: 'node',
+  target: 'node20.19',
+  format: 'esm',
+  minifySyntax: true,
+  // CommonJS packages inside an ES module bundle still ask for require().
+  banner: {
+    js: "import { createRequire as __cr } from 'node:module'; const require = __cr(import.meta.url);",
+  },
+  logLevel: 'warning',
+});
