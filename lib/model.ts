@@ -1,0 +1,300 @@
+/** What are the nouns? Types only: what the folders hand to each other. Bytes are whole numbers, times are epoch milliseconds. */
+
+/** Who a process is: a pid alone is reused, so it counts only together with the boot and the start time. */
+export interface ProcessIdentity {
+  readonly bootId: string;
+  /** The pid namespace in which `pid` means something (the inode of /proc/self/ns/pid); undefined where there is none. */
+  readonly pidNamespace: string | undefined;
+  readonly pid: number;
+  /** Linux: field 22 of /proc/PID/stat, clock ticks since boot. macOS: start time in seconds since the epoch. */
+  readonly startTicks: number;
+}
+
+/** One limit on memory that applies to us: the machine itself or an enclosing cgroup. */
+export interface MemoryBound {
+  readonly kind: 'machine' | 'cgroup';
+  /** `machine`, or the cgroup's path as /proc/self/cgroup writes it. */
+  readonly name: string;
+  readonly totalBytes: number;
+  readonly availableBytes: number;
+}
+
+/** Pressure stall information, shares 0 to 1 of wall time in which some or all tasks waited for memory. */
+export interface PressureStall {
+  readonly some10Share: number;
+  readonly some60Share: number;
+  readonly full10Share: number;
+  readonly full60Share: number;
+  /** Total stalled time since boot, microseconds. */
+  readonly someTotalUs: number;
+  readonly fullTotalUs: number;
+}
+
+/** The machine's memory at one instant; total and available are the smallest of all bounds. */
+export interface MemorySnapshot {
+  readonly atMs: number;
+  readonly totalBytes: number;
+  readonly availableBytes: number;
+  /** The bound with the least available: the one that decides. */
+  readonly binding: MemoryBound;
+  /** The machine first, then each enclosing cgroup that has a limit, innermost first. */
+  readonly bounds: readonly MemoryBound[];
+  readonly swapTotalBytes: number | undefined;
+  readonly swapFreeBytes: number | undefined;
+  /** undefined where the kernel has no PSI. */
+  readonly pressure: PressureStall | undefined;
+}
+
+/** One process as the kernel shows it at one instant. */
+export interface ProcessFacts {
+  readonly pid: number;
+  readonly parentPid: number;
+  readonly groupId: number;
+  readonly sessionId: number;
+  readonly startTicks: number;
+  /** The kernel's name of it (at most 15 bytes; may hold spaces and parentheses). */
+  readonly comm: string;
+  /** R, S, D, T, Z … */
+  readonly state: string;
+  readonly residentBytes: number;
+  /** Resident less shared (statm): what ending it would about free. */
+  readonly privateBytes: number;
+}
+
+/** All processes by pid, as one scan found them. */
+export type ProcessTable = ReadonlyMap<number, ProcessFacts>;
+
+/** What kind of program a command starts, which decides which limits can hold. */
+export interface Executable {
+  /** The file that runs in the end, after PATH, links and `#!` lines. */
+  readonly path: string;
+  /** node: takes V8 flags; bun and native: ignore them; script: an interpreter other than these; missing: not found. */
+  readonly kind: 'node' | 'bun' | 'native' | 'script' | 'missing';
+  /** For a script: its interpreter (`python3`); for node: its version where it was asked. */
+  readonly detail: string | undefined;
+}
+
+/** What ends one attempt: the states that a stream can be left in. */
+export type Outcome =
+  | 'done'
+  | 'failed'
+  | 'killed-limit'
+  | 'killed-user'
+  | 'killed-kernel'
+  | 'stopped'
+  | 'not-started'
+  | 'refused';
+
+/** One independent slice of work. */
+export interface Stream {
+  /** `EPIC/ISSUE/STREAM` */
+  readonly key: string;
+  readonly epic: string;
+  readonly issue: string;
+  readonly id: string;
+  /** Free text for people; control characters already taken out. */
+  readonly title: string;
+  /** The agent type that `agents:` in the settings maps to a command. */
+  readonly kind: string;
+  /** Words to execute, or one line for `sh -c`; undefined: the kind's command with the prompt. */
+  readonly command: readonly string[] | string | undefined;
+  readonly prompt: string | undefined;
+  readonly cwd: string | undefined;
+  /** Further variables of this stream's environment. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Keys of streams that must be done first. */
+  readonly dependsOn: readonly string[];
+  /** Keys of streams that must not run at the same time. */
+  readonly conflictsWith: readonly string[];
+  /** What it is expected to need; undefined: the kind's, else the configured prior. */
+  readonly estimateBytes: number | undefined;
+  readonly limitBytes: number | undefined;
+  readonly heapMb: number | undefined;
+  readonly expectedMs: number | undefined;
+  /** Where it was written: `file:line`. */
+  readonly source: string;
+}
+
+/** An agent's entry in the ledger. */
+export interface Lease {
+  readonly id: string;
+  readonly role: 'agent' | 'subagent' | 'coordinator';
+  /** Whose death voids this lease: the agent itself, or the client in which a sub-agent lives. */
+  readonly owner: ProcessIdentity | undefined;
+  /** The run that started it; a live owner with a dead runner is a survivor. */
+  readonly runner: ProcessIdentity | undefined;
+  readonly project: string;
+  readonly epic: string | undefined;
+  /** Stream key, or a name of the caller's. */
+  readonly key: string;
+  readonly kind: string;
+  readonly estimateBytes: number;
+  readonly limitBytes: number | undefined;
+  readonly heapMb: number | undefined;
+  /** What the owner's tree already held when the lease was given (sub-agents share their owner's tree); 0 for an agent of its own. */
+  readonly baseBytes: number;
+  readonly sinceMs: number;
+  /** A lease without a process of its own ends here at the latest. */
+  readonly expiresMs: number | undefined;
+  /** Last sign of life of whoever keeps it; decides only where the owner cannot be checked (another pid namespace). */
+  readonly renewedMs: number;
+  readonly state: 'starting' | 'running' | 'paused';
+  /** The largest the agent has been, where its keeper measured it. */
+  readonly peakBytes: number | undefined;
+}
+
+/** Why a lease counts or does not. */
+export type LeaseLife = 'live' | 'void-owner-dead' | 'void-expired' | 'unchecked';
+
+/** What limits an admission. */
+export type BindingLimit =
+  'machine' | 'cgroup' | 'total_memory_limit' | 'budget' | 'max_concurrent' | 'floor' | 'hold' | 'caution';
+
+/** Modes shown to people. */
+export type Mode = 'full_parallel' | 'limited_parallel' | 'sequential';
+
+/** What a finished attempt at a stream left. */
+export interface AttemptResult {
+  readonly key: string;
+  readonly attempt: number;
+  readonly outcome: Outcome;
+  readonly exitCode: number | undefined;
+  readonly signal: string | undefined;
+  readonly startedMs: number;
+  readonly endedMs: number;
+  readonly estimateBytes: number;
+  readonly limitBytes: number | undefined;
+  readonly heapMb: number | undefined;
+  readonly peakBytes: number | undefined;
+  readonly peakKind: 'rss' | 'pss' | undefined;
+  readonly averageBytes: number | undefined;
+  readonly samples: number;
+  /** One sentence for people: why it ended as it did. */
+  readonly reason: string;
+}
+
+export type ProfileName = 'auto' | 'workstation' | 'laptop' | 'strict';
+
+/** How agents of one kind are started and bounded. */
+export interface AgentKind {
+  /** Words with {prompt}, {key}, {title}, {epic}, {issue}, {stream} in them. */
+  readonly command: readonly string[];
+  readonly estimateBytes: number | undefined;
+  readonly limitBytes: number | undefined;
+  readonly heapMb: number | undefined;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** The effective settings, in the units of the code. */
+export interface Settings {
+  readonly profile: ProfileName;
+  /** false: memory holds nothing back; only max_concurrent_agents does. */
+  readonly enabled: boolean;
+  readonly maxConcurrentAgents: number;
+  readonly memoryPerAgentBytes: number;
+  readonly totalMemoryLimitBytes: number;
+  readonly coordinatorMemoryBytes: number;
+  /** false: trees are measured but nothing is stopped. */
+  readonly monitoringEnabled: boolean;
+  /** TERM to KILL. */
+  readonly cleanupTimeoutMs: number;
+  readonly retryOnMemoryLimit: boolean;
+  readonly coordinatorHeapMb: number;
+  readonly agentHeapMb: number;
+  readonly gcExposure: boolean;
+  readonly optimizeForSize: boolean;
+  readonly thresholds: {
+    readonly warningBytes: number;
+    readonly criticalBytes: number;
+    readonly maxBytes: number;
+    /** At most this long between two looks. */
+    readonly sampleIntervalMs: number;
+    /** false: crossings are reported, nothing is stopped. */
+    readonly abort: boolean;
+  };
+  readonly admission: {
+    /** Under this much available nothing starts. */
+    readonly floorBytes: number;
+    /** Kept free on top of everything. */
+    readonly safetyBytes: number;
+    /** How many waiting streams behind a blocked one may overtake it. */
+    readonly lookahead: number;
+    /** A stream that waited this long is overtaken no more. */
+    readonly ageingMs: number;
+    /** How long a lease without a process of its own lasts. */
+    readonly leaseMs: number;
+  };
+  readonly pressure: { readonly warningShare: number; readonly criticalShare: number };
+  readonly agents: ReadonlyMap<string, AgentKind>;
+}
+
+/** One line of a run's plan. */
+export interface PlannedStream {
+  readonly stream: Stream;
+  readonly estimateBytes: number;
+  readonly limitBytes: number | undefined;
+  readonly heapMb: number | undefined;
+  /** Where the estimate comes from: the stream, its kind, or the configured prior. */
+  readonly estimateFrom: 'stream' | 'kind' | 'prior';
+  /** What one earlier run measured; undefined where there was none. */
+  readonly expectedMs: number | undefined;
+  /** Done in an earlier run, so `--resume` leaves it out. */
+  readonly isDone: boolean;
+  /** Why it can never run; undefined: it can. */
+  readonly impossible: string | undefined;
+}
+
+/** What a run as a whole came to. */
+export interface RunSummary {
+  readonly epic: string;
+  readonly results: readonly AttemptResult[];
+  readonly startedMs: number;
+  readonly endedMs: number;
+  /** undefined where nothing ran. */
+  readonly lowerBoundMs: number | undefined;
+  readonly highestBytes: number;
+  readonly highestAgents: number;
+  readonly killedByUs: number;
+  readonly killedByKernel: number;
+  readonly earlierDone: number;
+  readonly exitCode: number;
+}
+
+/** What happens in a run, one after another: the lines of --json, and what the table and the plain lines are made from. */
+export type RunEvent = { readonly atMs: number } & (
+  | {
+      readonly event: 'start';
+      readonly key: string;
+      readonly attempt: number;
+      readonly pid: number;
+      readonly estimateBytes: number;
+      readonly limitBytes: number | undefined;
+      readonly warning: string | undefined;
+    }
+  | {
+      readonly event: 'wait';
+      readonly key: string;
+      readonly reason: string;
+      readonly binding: BindingLimit;
+      readonly shortByBytes: number | undefined;
+      readonly retryAfterMs: number;
+    }
+  | {
+      readonly event: 'level';
+      readonly key: string;
+      readonly level: 'warning' | 'critical' | 'over';
+      readonly bytes: number;
+      readonly message: string;
+    }
+  | {
+      readonly event: 'stopping';
+      readonly key: string;
+      readonly reason: string;
+      readonly evidence: string | undefined;
+    }
+  | { readonly event: 'end'; readonly result: AttemptResult }
+  | { readonly event: 'remains'; readonly key: string; readonly processes: number; readonly bytes: number }
+  | { readonly event: 'skip'; readonly key: string; readonly reason: string }
+  | { readonly event: 'note'; readonly text: string }
+  | { readonly event: 'interrupt'; readonly signal: string; readonly running: number }
+);
