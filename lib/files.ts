@@ -1,0 +1,237 @@
+/** How do files on disk change without ever being lost or torn? The only module that writes files. */
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { EXIT, Failure, errorCode } from './failure.ts';
+
+const FILE_MODE = 0o600;
+const DIR_MODE = 0o700;
+
+const HINTS: Readonly<Record<string, string>> = {
+  EACCES: 'give this user the right to it',
+  EPERM: 'give this user the right to it',
+  EROFS: 'it lies on a read-only file system: set CLAUDE_PM_STATE_DIR or --project to a writable place',
+  ENOSPC: 'the disk is full: free some space and call again',
+  EDQUOT: 'the disk quota is used up: free some space and call again',
+  EISDIR: 'it is a folder, a file is needed: move it away',
+  ENOTDIR: 'a part of this path is a file, not a folder: move it away',
+  ENAMETOOLONG: 'the name is too long: choose a shorter one',
+  EMFILE: 'too many open files: raise `ulimit -n`',
+  ELOOP: 'too many links in this path: mend them',
+};
+
+/** The expected error for a file that cannot be read or written: says what, where and what to do; other errors unchanged. */
+export function fileFailure(what: string, path: string, error: unknown): unknown {
+  const code = errorCode(error);
+  if (code === undefined || error instanceof Failure) return error;
+  return new Failure(`cannot ${what} ${path}: ${HINTS[code] ?? 'see the code'} (${code})`, EXIT.mend, {
+    cause: error,
+  });
+}
+
+function attempt<T>(what: string, path: string, deed: () => T): T {
+  try {
+    return deed();
+  } catch (error) {
+    throw fileFailure(what, path, error);
+  }
+}
+
+/** The file's text, or undefined where there is no such file. @throws Failure where it cannot be read. */
+export function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    throw fileFailure('read', path, error);
+  }
+}
+
+/** Names in a folder, sorted; empty where there is no such folder. */
+export function listDir(path: string): string[] {
+  try {
+    return readdirSync(path).sort();
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return [];
+    throw fileFailure('list', path, error);
+  }
+}
+
+/** Whether something is at this path (a dangling link counts as nothing). */
+export function isThere(path: string): boolean {
+  return existsSync(path);
+}
+
+/** Modification time (epoch ms) and size in bytes, or undefined where there is no such file. */
+export function fileFacts(
+  path: string,
+): { readonly modifiedMs: number; readonly bytes: number; readonly isDirectory: boolean } | undefined {
+  const facts = statSync(path, { throwIfNoEntry: false });
+  return facts && { modifiedMs: facts.mtimeMs, bytes: facts.size, isDirectory: facts.isDirectory() };
+}
+
+/** Makes a folder and its parents, readable by this user alone. */
+export function ensureDir(path: string): void {
+  attempt('make the folder', path, () => mkdirSync(path, { recursive: true, mode: DIR_MODE }));
+}
+
+let sequence = 0;
+
+/** A name beside `path` that no other process or call uses. */
+function temporaryName(path: string): string {
+  sequence += 1;
+  return `${path}.${process.pid}.${process.hrtime.bigint().toString(36)}.${sequence}.tmp`;
+}
+
+function writeNew(path: string, text: string, mode: number, durable: boolean): void {
+  const fd = openSync(path, 'wx', mode);
+  try {
+    const data = Buffer.from(text);
+    for (let written = 0; written < data.length;) written += writeSync(fd, data, written);
+    if (durable) fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * Replaces the file as a whole: readers see the old text or the new one, never a part.
+ * `durable` also survives a power cut (fsync: twice the time); leave it out for state that a reboot voids anyway.
+ */
+export function replaceFile(
+  path: string,
+  text: string,
+  options: { mode?: number; durable?: boolean } = {},
+): void {
+  const temporary = temporaryName(path);
+  attempt('write', path, () => {
+    const write = (): void => writeNew(temporary, text, options.mode ?? FILE_MODE, options.durable ?? false);
+    try {
+      try {
+        write();
+      } catch (error) {
+        if (errorCode(error) !== 'ENOENT') throw error;
+        ensureDir(dirname(path));
+        write();
+      }
+      renameSync(temporary, path);
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw error;
+    }
+  });
+}
+
+/** Creates the file; false where one is there already (whose text then stays as it is). */
+export function createFile(path: string, text: string, mode: number = FILE_MODE): boolean {
+  const temporary = temporaryName(path);
+  return attempt('write', path, () => {
+    ensureDir(dirname(path));
+    try {
+      writeNew(temporary, text, mode, true);
+      linkSync(temporary, path);
+      return true;
+    } catch (error) {
+      if (errorCode(error) === 'EEXIST') return false;
+      throw error;
+    } finally {
+      rmSync(temporary, { force: true });
+    }
+  });
+}
+
+/** Appends one line by a single write. Records under 1 KB are not torn by a kill; readers must skip a torn last line all the same. */
+export function appendLine(path: string, line: string, options: { mode?: number } = {}): void {
+  attempt('append to', path, () => {
+    const append = (): void => appendFileSync(path, `${line}\n`, { mode: options.mode ?? FILE_MODE });
+    try {
+      append();
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error;
+      ensureDir(dirname(path));
+      append();
+    }
+  });
+}
+
+/** Whether the file is missing, empty, or ends in a newline: otherwise a writer was killed inside its last line. */
+export function endsInNewline(path: string): boolean {
+  return attempt('read', path, () => {
+    const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+    if (size === 0) return true;
+    const fd = openSync(path, 'r');
+    try {
+      const last = Buffer.alloc(1);
+      readSync(fd, last, 0, 1, size - 1);
+      return last[0] === 10;
+    } finally {
+      closeSync(fd);
+    }
+  });
+}
+
+/** Opens a file that a child shall write by itself (append); the caller closes the descriptor after the start. */
+export function openForChild(path: string): number {
+  return attempt('write', path, () => {
+    ensureDir(dirname(path));
+    return openSync(path, 'a', FILE_MODE);
+  });
+}
+
+export { closeSync as closeDescriptor };
+
+/** Renames; the target is replaced if it is there. */
+export function moveFile(from: string, to: string): void {
+  attempt('move', from, () => {
+    mkdirSync(dirname(to), { recursive: true, mode: DIR_MODE });
+    renameSync(from, to);
+  });
+}
+
+/** Removes a file; silent where there is none. Never follows into folders. */
+export function removeFile(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw fileFailure('remove', path, error);
+  }
+}
+
+/** Removes a folder of ours with all that is in it (links are removed, not followed). */
+export function removeTree(path: string): void {
+  attempt('remove', path, () => {
+    if (lstatSync(path, { throwIfNoEntry: false })) rmSync(path, { recursive: true, force: true });
+  });
+}
+
+/** Puts a damaged file aside as NAME.damaged-TIME and answers where; nothing is written over. */
+export function putAside(path: string, nowMs: number): string {
+  const aside = `${path}.damaged-${new Date(nowMs).toISOString().replace(/[:.]/g, '')}`;
+  moveFile(path, aside);
+  return aside;
+}
+
+/** The newest `keep` of these names in a folder stay, the others go. Names must sort by age. */
+export function keepNewest(dir: string, matches: (name: string) => boolean, keep: number): string[] {
+  const old = listDir(dir)
+    .filter(matches)
+    .slice(0, -keep || undefined);
+  for (const name of old) removeFile(join(dir, name));
+  return old;
+}

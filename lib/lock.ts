@@ -1,0 +1,165 @@
+/** Who may change a state file now? A lock that survives `kill -9` of its holder and is never stolen from a living one. */
+import { linkSync, readFileSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { EXIT, Failure, errorCode } from './failure.ts';
+import { ensureDir, fileFailure } from './files.ts';
+import { dirname } from 'node:path';
+import type { ProcessIdentity } from './model.ts';
+
+/** What a lock has to know of processes. */
+export interface Liveness {
+  readonly self: ProcessIdentity;
+  /** undefined: it cannot be told from here (another pid namespace). */
+  readonly isAlive: (identity: ProcessIdentity) => boolean | undefined;
+}
+
+interface Holder {
+  readonly token: string;
+  readonly identity: ProcessIdentity | undefined;
+}
+
+/** A lock that is held; give it back with `release`. */
+export interface HeldLock {
+  readonly path: string;
+  readonly release: () => void;
+}
+
+/** A holder that cannot be checked from here is taken for dead after this long: our critical sections last milliseconds. */
+const UNCHECKED_MS = 60_000;
+const DEFAULT_WAIT_MS = 30_000;
+
+/**
+ * Takes the lock if it is free or its holder is dead, else answers who holds it.
+ *
+ * The lock is a file made by link(2), so it appears whole or not at all; it names the process that holds it. A lock
+ * whose holder is dead is taken over under a second lock named after that holder's token: whoever has it checks that
+ * the dead holder's token still stands in the lock and only then replaces it, so two contenders can never both take
+ * over, and a contender that is late cannot remove the lock of the one who won. A contender killed in the middle leaves
+ * a dead second lock, which is taken over by the same rule.
+ */
+export function tryLock(
+  path: string,
+  liveness: Liveness,
+): HeldLock | { readonly holder: ProcessIdentity | undefined } {
+  const token = randomBytes(9).toString('hex');
+  const mine = `${path}.${process.pid}.${token}.tmp`;
+  const text = JSON.stringify({ token, identity: liveness.self });
+  const held: HeldLock = { path, release: () => release(path, token) };
+  try {
+    writeFileSync(mine, text, { mode: 0o600, flag: 'wx' });
+    for (;;) {
+      if (linkOnce(mine, path)) return held;
+      const holder = readHolder(path);
+      if (holder === undefined) continue;
+      if (!isDead(holder, path, liveness)) return { holder: holder.identity };
+
+      const takeover = tryLock(`${path}.${holder.token}`, liveness);
+      if (!('release' in takeover)) return { holder: takeover.holder };
+      try {
+        if (readHolder(path)?.token !== holder.token) continue;
+        renameSync(mine, path);
+        return held;
+      } finally {
+        takeover.release();
+      }
+    }
+  } catch (error) {
+    throw fileFailure('lock', path, error);
+  } finally {
+    removeQuietly(mine);
+  }
+}
+
+/**
+ * Runs `deed` while holding the lock; other processes wait for at most `waitMs`.
+ * @throws Failure (75) naming the holder when it does not come free in time.
+ */
+export function withLock<T>(
+  path: string,
+  liveness: Liveness,
+  deed: () => T,
+  waitMs: number = DEFAULT_WAIT_MS,
+): T {
+  ensureDir(dirname(path));
+  const deadline = process.hrtime.bigint() + BigInt(Math.round(waitMs * 1e6));
+  for (let round = 0; ; round += 1) {
+    const lock = tryLock(path, liveness);
+    if ('release' in lock) {
+      try {
+        return deed();
+      } finally {
+        lock.release();
+      }
+    }
+    if (process.hrtime.bigint() > deadline) {
+      const who = lock.holder ? `process ${lock.holder.pid}` : 'another process';
+      throw new Failure(
+        `${path} has been held by ${who} for ${waitMs / 1000} s; try again later`,
+        EXIT.later,
+      );
+    }
+    // Short sleeps of unequal length: a critical section lasts about a millisecond, and equal ones would march in step.
+    sleep(Math.min(1 + round / 4, 10) * (0.5 + Math.random()));
+  }
+}
+
+function linkOnce(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+function readHolder(path: string): Holder | undefined {
+  try {
+    const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    if (isHolder(value)) return value;
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  // Links are made to complete files only, so a text that is none was left by a power cut: nobody holds it.
+  return { token: 'torn', identity: undefined };
+}
+
+function isHolder(value: unknown): value is Holder {
+  if (typeof value !== 'object' || value === null || !('token' in value) || !('identity' in value))
+    return false;
+  const { token, identity } = value;
+  return (
+    typeof token === 'string' &&
+    /^[0-9a-f]{18}$/.test(token) &&
+    typeof identity === 'object' &&
+    identity !== null
+  );
+}
+
+function isDead(holder: Holder, path: string, liveness: Liveness): boolean {
+  if (holder.identity === undefined) return true;
+  const alive = liveness.isAlive(holder.identity);
+  if (alive !== undefined) return !alive;
+  const since = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
+  return since !== undefined && Date.now() - since > UNCHECKED_MS;
+}
+
+function release(path: string, token: string): void {
+  // Nobody takes a lock from the living, so what stands there is ours, unless someone removed it by hand.
+  if (readHolder(path)?.token === token) removeQuietly(path);
+}
+
+function removeQuietly(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error;
+  }
+}
+
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
+
+function sleep(ms: number): void {
+  Atomics.wait(sleeper, 0, 0, ms);
+}
