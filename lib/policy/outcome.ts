@@ -1,0 +1,35 @@
+/** How did this attempt end, and why? From evidence only: our own records first, then exit code and signal, then the kernel's counter. */
+import type { Outcome } from '../model.ts';
+
+export interface EndFacts {
+  readonly exitCode: number | undefined;
+  readonly signal: string | undefined;
+  /** We stopped it, for this reason. */
+  readonly stoppedByUs: { readonly outcome: Outcome; readonly reason: string } | undefined;
+  /** Somebody asked for its end by `kill`. */
+  readonly stopRequest: string | undefined;
+  /** Whether the kernel's count of out-of-memory kills rose while it ran; undefined where it cannot be read. */
+  readonly kernelKillsRose: boolean | undefined;
+}
+
+/** The outcome, with one sentence for people. A stop that came too late for an agent that ended well by itself changes nothing. */
+export function judgeOutcome(end: EndFacts): { readonly outcome: Outcome; readonly reason: string } {
+  if (end.stoppedByUs) return end.stoppedByUs;
+  if (end.stopRequest !== undefined && !(end.exitCode === 0 && end.signal === undefined)) {
+    return { outcome: 'killed-user', reason: end.stopRequest };
+  }
+  if (end.exitCode === 0) return { outcome: 'done', reason: 'exit 0' };
+  if (end.signal === 'SIGKILL' || end.exitCode === 137) {
+    if (end.kernelKillsRose === true) {
+      return {
+        outcome: 'killed-kernel',
+        reason: "killed while the kernel's count of out-of-memory kills rose (probable)",
+      };
+    }
+    return { outcome: 'failed', reason: 'killed by SIGKILL, cause unknown' };
+  }
+  return {
+    outcome: 'failed',
+    reason: end.signal === undefined ? `exit ${end.exitCode ?? 'unknown'}` : `ended by ${end.signal}`,
+  };
+}

@@ -1,0 +1,65 @@
+/** What has this agent been at most, and on average? Sums over samples; when is the dearer, truer measure worth taking? */
+
+export interface UseSoFar {
+  readonly peakBytes: number | undefined;
+  readonly peakKind: 'rss' | 'pss' | undefined;
+  /** RSS when PSS was last taken, and PSS as a share of it: 1 until it was taken. */
+  readonly pssTakenAtRss: number;
+  readonly pssShare: number;
+  readonly byteMs: number;
+  readonly measuredMs: number;
+  readonly samples: number;
+  readonly lastMs: number;
+  readonly lastBytes: number;
+}
+
+export const NO_USE: UseSoFar = {
+  peakBytes: undefined,
+  peakKind: undefined,
+  pssTakenAtRss: 0,
+  pssShare: 1,
+  byteMs: 0,
+  measuredMs: 0,
+  samples: 0,
+  lastMs: 0,
+  lastBytes: 0,
+};
+
+/** RSS must have grown by this share since PSS was last taken. */
+const WORTH_SHARE = 1.1;
+
+/** PSS costs 17 ms a GB, RSS microseconds: it is taken at new peaks of trees with several processes, whose RSS counts shared pages twice. */
+export function isPssWorth(use: UseSoFar, rssBytes: number, processes: number): boolean {
+  return processes > 1 && rssBytes > use.pssTakenAtRss * WORTH_SHARE;
+}
+
+/** The use with one more sample. Between two takings of PSS the tree's RSS is scaled by what PSS was of it. */
+export function addSample(
+  use: UseSoFar,
+  sample: { atMs: number; rssBytes: number; pssBytes: number | undefined },
+): UseSoFar {
+  const spanMs = use.samples === 0 ? 0 : Math.max(0, sample.atMs - use.lastMs);
+  const pssShare =
+    sample.pssBytes === undefined
+      ? use.pssShare
+      : Math.min(1, sample.pssBytes / Math.max(1, sample.rssBytes));
+  const bytes = Math.round(sample.pssBytes ?? sample.rssBytes * pssShare);
+  const isPeak = bytes > (use.peakBytes ?? -1);
+  return {
+    peakBytes: isPeak ? bytes : use.peakBytes,
+    peakKind: isPeak ? (pssShare === 1 && sample.pssBytes === undefined ? 'rss' : 'pss') : use.peakKind,
+    pssTakenAtRss: sample.pssBytes === undefined ? use.pssTakenAtRss : sample.rssBytes,
+    pssShare,
+    byteMs: use.byteMs + ((use.lastBytes + bytes) / 2) * spanMs,
+    measuredMs: use.measuredMs + spanMs,
+    samples: use.samples + 1,
+    lastMs: sample.atMs,
+    lastBytes: bytes,
+  };
+}
+
+/** Time-weighted average; undefined without a sample. */
+export function averageBytes(use: UseSoFar): number | undefined {
+  if (use.samples === 0) return undefined;
+  return Math.round(use.measuredMs > 0 ? use.byteMs / use.measuredMs : use.lastBytes);
+}

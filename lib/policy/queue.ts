@@ -1,0 +1,129 @@
+/** Which waiting stream starts next? Order, dependencies, conflicts, a look ahead past a blocked one, and ageing. */
+import type { Stream } from '../model.ts';
+
+/** Where a stream of a run stands. */
+export type StreamState = 'waiting' | 'running' | 'done' | 'failed' | 'skipped';
+
+export interface QueueFacts {
+  /** In the order of the plan. */
+  readonly streams: readonly Stream[];
+  readonly stateOf: (key: string) => StreamState;
+  /** Held back by a person (`pause`). */
+  readonly isPaused: (key: string) => boolean;
+}
+
+/** Streams whose dependencies are done and which conflict with nothing that runs, in the order of the plan. */
+export function readyStreams({ streams, stateOf, isPaused }: QueueFacts): Stream[] {
+  const running = new Set(streams.filter(({ key }) => stateOf(key) === 'running').map(({ key }) => key));
+  const conflicts = new Set(
+    streams.filter(({ key }) => running.has(key)).flatMap(({ conflictsWith }) => conflictsWith),
+  );
+  return streams.filter(
+    (stream) =>
+      stateOf(stream.key) === 'waiting' &&
+      !isPaused(stream.key) &&
+      stream.dependsOn.every((key) => stateOf(key) === 'done') &&
+      !conflicts.has(stream.key) &&
+      !stream.conflictsWith.some((key) => running.has(key)),
+  );
+}
+
+/** Waiting streams that can never start, because something that they depend on did not get done. */
+export function lostStreams({
+  streams,
+  stateOf,
+}: Pick<QueueFacts, 'streams' | 'stateOf'>): { stream: Stream; because: string }[] {
+  return streams.flatMap((stream) => {
+    if (stateOf(stream.key) !== 'waiting') return [];
+    const because = stream.dependsOn.find((key) => stateOf(key) === 'failed' || stateOf(key) === 'skipped');
+    return because === undefined ? [] : [{ stream, because }];
+  });
+}
+
+export interface Candidate {
+  readonly stream: Stream;
+  /** When it was first refused for want of memory; undefined: never yet. */
+  readonly refusedSinceMs: number | undefined;
+}
+
+/**
+ * Who may be tried, in order: the first ready one and `lookahead` behind it, so that a big stream does not block small
+ * ones; but one that has been refused for `ageingMs` is overtaken no more, so that it does not starve.
+ */
+export function tryOrder(
+  ready: readonly Candidate[],
+  rules: { lookahead: number; ageingMs: number; nowMs: number },
+): Candidate[] {
+  const window = ready.slice(0, rules.lookahead + 1);
+  const aged = window.findIndex(
+    ({ refusedSinceMs }) => refusedSinceMs !== undefined && rules.nowMs - refusedSinceMs >= rules.ageingMs,
+  );
+  return aged < 0 ? window : window.slice(0, aged + 1);
+}
+
+/**
+ * The order of the plan: streams that much other work waits for first (the longest chain behind them, in expected time or,
+ * where no times are known, in steps), equal ones as they were written.
+ */
+export function planOrder(
+  streams: readonly Stream[],
+  expectedMs: (stream: Stream) => number | undefined,
+): Stream[] {
+  const chain = chainLengths(streams, expectedMs);
+  return streams
+    .map((stream, at) => ({ stream, at, length: chain.get(stream.key) ?? 0 }))
+    .sort((a, b) => b.length - a.length || a.at - b.at)
+    .map(({ stream }) => stream);
+}
+
+/** For each stream the length of the longest chain that begins with it. Dependencies must hold no cycle. */
+export function chainLengths(
+  streams: readonly Stream[],
+  expectedMs: (stream: Stream) => number | undefined,
+): Map<string, number> {
+  const allKnown = streams.every((stream) => expectedMs(stream) !== undefined);
+  const own = (stream: Stream): number => (allKnown ? (expectedMs(stream) ?? 0) : 1);
+  const followers = new Map<string, Stream[]>();
+  for (const stream of streams) {
+    for (const key of stream.dependsOn) followers.set(key, [...(followers.get(key) ?? []), stream]);
+  }
+  const lengths = new Map<string, number>();
+  const measure = (stream: Stream): number => {
+    const known = lengths.get(stream.key);
+    if (known !== undefined) return known;
+    const length = own(stream) + Math.max(0, ...(followers.get(stream.key) ?? []).map(measure));
+    lengths.set(stream.key, length);
+    return length;
+  };
+  // Without expected times only what others wait for counts: a lone stream must not go before the order it was written in.
+  for (const stream of streams) measure(stream);
+  return lengths;
+}
+
+/**
+ * No schedule ends earlier than this: the longest chain, the memory-time area over the budget, the time over the slots.
+ * `memoryBytes` is what a stream holds on average while it runs. undefined where a time is unknown.
+ */
+export function lowerBoundMs(
+  streams: readonly {
+    readonly stream: Stream;
+    readonly ms: number | undefined;
+    readonly memoryBytes: number;
+  }[],
+  limits: { readonly budgetBytes: number; readonly slots: number },
+): number | undefined {
+  if (streams.some(({ ms }) => ms === undefined)) return undefined;
+  const timeOf = new Map(streams.map(({ stream, ms }) => [stream.key, ms ?? 0]));
+  const chains = chainLengths(
+    streams.map(({ stream }) => stream),
+    (stream) => timeOf.get(stream.key),
+  );
+  const area = streams.reduce((sum, { ms, memoryBytes }) => sum + (ms ?? 0) * memoryBytes, 0);
+  const total = [...timeOf.values()].reduce((sum, ms) => sum + ms, 0);
+  return Math.max(
+    0,
+    ...chains.values(),
+    area / Math.max(1, limits.budgetBytes),
+    total / Math.max(1, limits.slots),
+  );
+}
