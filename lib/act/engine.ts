@@ -1,0 +1,82 @@
+/** What must an engine do to run attempts? Submit one, poll all, cancel one, say the largest that fits: local now, a cluster's scheduler later. */
+
+/** What an engine gets to know of one attempt: one key, one folder. */
+export interface AttemptSpec {
+  readonly key: string;
+  readonly attempt: number;
+  /** The value of our tag in its environment: proves that a process is ours. */
+  readonly tag: string;
+  /** Words to execute, or one line for `sh -c`. */
+  readonly command: readonly string[] | string;
+  readonly cwd: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly stdoutPath: string;
+  readonly stderrPath: string;
+  readonly estimateBytes: number;
+  readonly limitBytes: number | undefined;
+}
+
+/** How an attempt's main process ended. */
+export interface AttemptEnd {
+  readonly atMs: number;
+  readonly exitCode: number | undefined;
+  readonly signal: string | undefined;
+  /** The system's error where it could not be started at all. */
+  readonly startError: string | undefined;
+}
+
+/** An attempt at one instant. */
+export interface AttemptView {
+  readonly key: string;
+  readonly pid: number;
+  readonly startedMs: number;
+  readonly currentBytes: number;
+  /** What ending it would about free: what a reservation is compared with. */
+  readonly privateBytes: number;
+  readonly peakBytes: number | undefined;
+  readonly peakKind: 'rss' | 'pss' | undefined;
+  readonly averageBytes: number | undefined;
+  readonly samples: number;
+  readonly processes: number;
+  /** undefined while its main process lives. */
+  readonly end: AttemptEnd | undefined;
+}
+
+/** A process of an attempt's tree, for the evidence. */
+export interface Member {
+  readonly pid: number;
+  readonly startTicks: number;
+  readonly comm: string;
+  readonly rssBytes: number;
+  /** Cut, and with secrets masked. */
+  readonly command: string;
+}
+
+export interface Engine {
+  readonly name: string;
+  /** Starts an attempt. @throws Failure where it cannot be started. */
+  readonly submit: (spec: AttemptSpec, nowMs: number) => { readonly pid: number };
+  /** All attempts, the ended ones until they are forgotten. */
+  readonly poll: (nowMs: number, options?: { readonly full?: boolean }) => AttemptView[];
+  /** Begins to stop an attempt's whole tree: TERM, after the grace KILL. Further calls with a shorter grace hasten it. */
+  readonly cancel: (key: string, graceMs: number, nowMs: number) => void;
+  /** Whether the last full poll found nothing left of an ended attempt, which is then forgotten; ends what it left behind. */
+  readonly settle: (
+    key: string,
+    graceMs: number,
+    nowMs: number,
+  ) => { readonly settled: boolean; readonly remains: number; readonly bytes: number };
+  /** What the tree holds now by the dearer, exact measure (PSS); undefined where the kernel has none. */
+  readonly exactBytes: (key: string) => number | undefined;
+  /** Halts (SIGSTOP) or continues an attempt's whole tree; how many processes got the signal. */
+  readonly suspend: (key: string, halted: boolean) => number;
+  /** The members of an attempt's tree now. */
+  readonly survey: (key: string) => Member[];
+  /** The memory of its last samples, oldest first: bytes at epoch milliseconds. */
+  readonly history: (key: string) => readonly { readonly atMs: number; readonly bytes: number }[];
+  /** Resolves when some attempt ended or `ms` have passed. */
+  readonly nextChange: (ms: number) => Promise<void>;
+  /** The most that one attempt could ever get here, bytes. */
+  readonly largestThatFits: () => number;
+  readonly close: () => void;
+}

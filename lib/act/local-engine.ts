@@ -1,0 +1,205 @@
+/** How do attempts run on this machine? As children of their own session, writing their output themselves, measured as trees. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { Failure, errorCode } from '../failure.ts';
+import { closeDescriptor, fileFacts, openForChild } from '../files.ts';
+import { addSample, averageBytes, isPssWorth, NO_USE, type UseSoFar } from '../policy/peak.ts';
+import { planTrees, sumTree } from '../policy/tree.ts';
+import { readIdentity } from '../probe/identity.ts';
+import { openTreeSampler, type TreeSample } from '../probe/sampler.ts';
+import type { AttemptEnd, AttemptSpec, AttemptView, Engine } from './engine.ts';
+import { openTreeStop, signalMembers, type TreeStop } from './signal-tree.ts';
+
+/** The variable that marks every process of an attempt, children and grandchildren included. */
+export const TAG_VARIABLE = 'CLAUDE_PM_LEASE';
+
+const HISTORY_LENGTH = 32;
+const STOP_STEP_MS = 50;
+
+interface Attempt {
+  readonly spec: AttemptSpec;
+  readonly child: ChildProcess;
+  readonly pid: number;
+  readonly startedMs: number;
+  use: UseSoFar;
+  sample: TreeSample | undefined;
+  end: AttemptEnd | undefined;
+  stop: TreeStop | undefined;
+  nextStopMs: number;
+  /** Members found by the last full look after its end; undefined: none was taken yet. */
+  left: number | undefined;
+  readonly history: { atMs: number; bytes: number }[];
+}
+
+/** Opens the engine of this machine. `largestThatFits` is asked of the caller, who knows the budget. */
+export function openLocalEngine(largestThatFits: () => number): Engine {
+  const sampler = openTreeSampler({ tagName: TAG_VARIABLE, rules: { planTrees, sumTree } });
+  const attempts = new Map<string, Attempt>();
+  let wake: (() => void) | undefined;
+
+  const get = (key: string): Attempt => {
+    const attempt = attempts.get(key);
+    if (attempt === undefined) throw new Error(`no attempt at ${key} is known here`);
+    return attempt;
+  };
+  const startTicksOf = (pid: number): number | undefined => readIdentity(pid)?.startTicks;
+
+  return {
+    name: 'local',
+    submit(spec, nowMs) {
+      const child = launch(spec);
+      const pid = child.pid;
+      if (pid === undefined) throw new Failure(`${spec.key}: cannot be started`);
+      const attempt: Attempt = {
+        spec,
+        child,
+        pid,
+        startedMs: nowMs,
+        use: NO_USE,
+        sample: undefined,
+        end: undefined,
+        stop: undefined,
+        nextStopMs: 0,
+        left: undefined,
+        history: [],
+      };
+      attempts.set(spec.key, attempt);
+      sampler.add(spec.tag, pid);
+      child.once('exit', (code, signal) => {
+        attempt.end = {
+          atMs: Date.now(),
+          exitCode: code ?? undefined,
+          signal: signal ?? undefined,
+          startError: undefined,
+        };
+        wake?.();
+      });
+      return { pid };
+    },
+    poll(nowMs, options = {}) {
+      const samples = sampler.sample(nowMs, { full: options.full ?? false });
+      return [...attempts.values()].map((attempt) => {
+        const sample = samples.get(attempt.spec.tag);
+        if (sample && attempt.end === undefined) {
+          const processes = sample.members.length;
+          const pssBytes = isPssWorth(attempt.use, sample.rssBytes, processes)
+            ? sampler.pss(attempt.spec.tag)
+            : undefined;
+          if (processes > 0)
+            attempt.use = addSample(attempt.use, { atMs: nowMs, rssBytes: sample.rssBytes, pssBytes });
+          attempt.history.push({ atMs: nowMs, bytes: attempt.use.lastBytes });
+          if (attempt.history.length > HISTORY_LENGTH) attempt.history.shift();
+        }
+        attempt.sample = sample;
+        // Only a full look after its end can tell that nothing of it is left.
+        if (attempt.end && options.full === true && nowMs >= attempt.end.atMs)
+          attempt.left = sample?.members.length ?? 0;
+        if (attempt.stop && nowMs >= attempt.nextStopMs && attempt.end === undefined)
+          stepStop(attempt, nowMs);
+        return view(attempt);
+      });
+    },
+    cancel(key, graceMs, nowMs) {
+      beginStop(get(key), graceMs, nowMs);
+      stepStop(get(key), nowMs);
+    },
+    settle(key, graceMs, nowMs) {
+      const attempt = get(key);
+      if (attempt.left === undefined) return { settled: false, remains: 0, bytes: 0 };
+      if (attempt.left === 0) {
+        sampler.remove(attempt.spec.tag);
+        attempts.delete(key);
+        return { settled: true, remains: 0, bytes: 0 };
+      }
+      beginStop(attempt, graceMs, nowMs);
+      if (nowMs >= attempt.nextStopMs) stepStop(attempt, nowMs);
+      return { settled: false, remains: attempt.left, bytes: attempt.sample?.rssBytes ?? 0 };
+    },
+    exactBytes: (key) => sampler.pss(get(key).spec.tag),
+    suspend: (key, halted) =>
+      signalMembers(sampler.survey(get(key).spec.tag), startTicksOf, halted ? 'SIGSTOP' : 'SIGCONT'),
+    survey: (key) => {
+      const rss = new Map(get(key).sample?.members.map(({ pid, rssBytes }) => [pid, rssBytes]));
+      return sampler
+        .survey(get(key).spec.tag)
+        .map((member) => ({ ...member, rssBytes: rss.get(member.pid) ?? 0 }));
+    },
+    history: (key) => get(key).history,
+    nextChange: (ms) =>
+      new Promise((resolve) => {
+        const timer = setTimeout(done, ms);
+        wake = done;
+        function done(): void {
+          clearTimeout(timer);
+          wake = undefined;
+          resolve();
+        }
+      }),
+    largestThatFits,
+    close: () => sampler.close(),
+  };
+
+  function beginStop(attempt: Attempt, graceMs: number, nowMs: number): void {
+    attempt.stop ??= openTreeStop(() => sampler.survey(attempt.spec.tag), startTicksOf, graceMs, nowMs);
+    attempt.stop.hasten(graceMs, nowMs);
+  }
+
+  function stepStop(attempt: Attempt, nowMs: number): void {
+    attempt.nextStopMs = nowMs + STOP_STEP_MS;
+    attempt.stop?.step(nowMs);
+  }
+}
+
+function view(attempt: Attempt): AttemptView {
+  const { spec, pid, startedMs, use, sample, end } = attempt;
+  return {
+    key: spec.key,
+    pid,
+    startedMs,
+    currentBytes: end ? 0 : use.lastBytes,
+    privateBytes: end ? 0 : (sample?.privateBytes ?? 0),
+    peakBytes: use.peakBytes,
+    peakKind: use.peakKind,
+    averageBytes: averageBytes(use),
+    samples: use.samples,
+    processes: sample?.members.length ?? 0,
+    end,
+  };
+}
+
+function launch(spec: AttemptSpec): ChildProcess {
+  const [program, ...words] =
+    typeof spec.command === 'string' ? ['/bin/sh', '-c', spec.command] : spec.command;
+  if (program === undefined) throw new Failure(`${spec.key}: its command is empty`);
+  if (fileFacts(spec.cwd)?.isDirectory !== true)
+    throw new Failure(`${spec.key}: its working folder ${spec.cwd} is not there`);
+  const stdout = openForChild(spec.stdoutPath);
+  const stderr = openForChild(spec.stderrPath);
+  try {
+    // The child's own descriptors: nothing that an agent prints passes through our memory.
+    const child = spawn(program, words, {
+      cwd: spec.cwd,
+      env: spec.env,
+      detached: true,
+      stdio: ['ignore', stdout, stderr],
+    });
+    // A program that is not there is told by an event; without a listener it would be our crash.
+    child.on('error', () => undefined);
+    return child;
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === undefined) throw error;
+    throw new Failure(`${spec.key}: ${program} cannot be started (${START_HINTS[code] ?? code})`, undefined, {
+      cause: error,
+    });
+  } finally {
+    closeDescriptor(stdout);
+    closeDescriptor(stderr);
+  }
+}
+
+const START_HINTS: Readonly<Record<string, string>> = {
+  ENOMEM: 'ENOMEM: no memory for another process',
+  EAGAIN: 'EAGAIN: too many processes for this user',
+  E2BIG: 'E2BIG: its command or environment is too long; give the prompt in a file',
+  EACCES: 'EACCES: it may not be executed',
+};

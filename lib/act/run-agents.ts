@@ -1,0 +1,236 @@
+/** What becomes of the agents of a run? Started, looked at, warned and stopped at their limit, concluded, and cleaned up after. */
+import { basename } from 'node:path';
+import type { AttemptResult, MemorySnapshot, Outcome, PlannedStream, RunEvent, Settings } from '../model.ts';
+import { judgeLevel, levelMessage, limitRules, type Level } from '../policy/limit.ts';
+import { judgeOutcome } from '../policy/outcome.ts';
+import type { AttemptSpec, AttemptView, Engine } from './engine.ts';
+
+/** What the agents of a run need of the world; the wiring gives it. */
+export interface AgentsWorld {
+  readonly settings: Settings;
+  readonly engine: Engine;
+  readonly now: () => number;
+  readonly readMemory: () => MemorySnapshot;
+  /** The lease's process is known now. */
+  readonly started: (tag: string, pid: number) => void;
+  /** Nothing of it is left: its lease goes. */
+  readonly released: (tag: string) => void;
+  readonly record: (result: AttemptResult) => void;
+  /** Writes the evidence before a stop; answers the file. */
+  readonly writeEvidence: (key: string, reason: string, memory: MemorySnapshot) => string;
+  /** Who asked from outside to stop this stream; undefined: nobody. */
+  readonly stopRequest: (key: string) => string | undefined;
+  /** The machine's count of kernel OOM kills; undefined where it cannot be read. */
+  readonly readKernelKills: () => number | undefined;
+  readonly onEvent: (event: RunEvent) => void;
+}
+
+/** What was granted to an attempt. */
+export interface Grant {
+  readonly estimateBytes: number;
+  readonly limitBytes: number | undefined;
+  readonly warning: string | undefined;
+}
+
+interface Agent {
+  readonly planned: PlannedStream;
+  readonly tag: string;
+  readonly attempt: number;
+  readonly grant: Grant;
+  readonly kernelKillsBefore: number | undefined;
+  level: Level;
+  stoppedByUs: { outcome: Outcome; reason: string } | undefined;
+  concluded: boolean;
+  remainsTold: boolean;
+}
+
+const ORDER: readonly Level[] = ['normal', 'warning', 'critical', 'over'];
+/** Growth is taken over at least this long. */
+const RATE_MS = 500;
+
+/** The agents of one run. */
+export class RunAgents {
+  readonly #world: AgentsWorld;
+  readonly #agents = new Map<string, Agent>();
+  readonly results: AttemptResult[] = [];
+
+  constructor(world: AgentsWorld) {
+    this.#world = world;
+  }
+
+  /** Agents that run, or of which something is left. */
+  get count(): number {
+    return this.#agents.size;
+  }
+
+  /** Whether some agent is being stopped or cleaned up after. */
+  get isLeaving(): boolean {
+    return [...this.#agents.values()].some(
+      ({ stoppedByUs, concluded }) => stoppedByUs !== undefined || concluded,
+    );
+  }
+
+  limitOf(key: string): number {
+    return this.#agents.get(key)?.grant.limitBytes ?? Infinity;
+  }
+
+  /** Starts an attempt. @throws Failure where it cannot be started. */
+  start(planned: PlannedStream, tag: string, spec: AttemptSpec, grant: Grant): void {
+    const { engine, now, onEvent, readKernelKills, started } = this.#world;
+    const kernelKillsBefore = readKernelKills();
+    const { pid } = engine.submit(spec, now());
+    this.#agents.set(planned.stream.key, {
+      planned,
+      tag,
+      attempt: spec.attempt,
+      grant,
+      kernelKillsBefore,
+      level: 'normal',
+      stoppedByUs: undefined,
+      concluded: false,
+      remainsTold: false,
+    });
+    started(tag, pid);
+    const { key } = planned.stream;
+    onEvent({ atMs: now(), event: 'start', key, attempt: spec.attempt, pid, ...grant });
+  }
+
+  /** Judges one look at an agent: its level while it lives, its outcome once it ended. Answers the result of one that ended just now. */
+  judge(view: AttemptView, nowMs: number): AttemptResult | undefined {
+    const agent = this.#agents.get(view.key);
+    if (agent === undefined || agent.concluded) return undefined;
+    if (view.end) return this.#conclude(agent, view);
+    if (this.#world.settings.monitoringEnabled && !agent.stoppedByUs) this.#guard(agent, view, nowMs);
+    return undefined;
+  }
+
+  /** Begins to stop every agent that runs. */
+  stopAll(reason: string, graceMs: number, nowMs: number): void {
+    for (const [key, agent] of this.#agents) {
+      if (!agent.concluded) agent.stoppedByUs ??= { outcome: 'stopped', reason };
+      this.#world.engine.cancel(key, graceMs, nowMs);
+    }
+  }
+
+  /** Forgets agents of which nothing is left, ends what the others left behind. */
+  settle(graceMs: number, nowMs: number): void {
+    const { engine, onEvent, released } = this.#world;
+    for (const [key, agent] of this.#agents) {
+      if (!agent.concluded) continue;
+      const { settled, remains, bytes } = engine.settle(key, graceMs, nowMs);
+      if (remains > 0 && !agent.remainsTold) {
+        agent.remainsTold = true;
+        onEvent({ atMs: nowMs, event: 'remains', key, processes: remains, bytes });
+      }
+      if (!settled) continue;
+      this.#agents.delete(key);
+      released(agent.tag);
+    }
+  }
+
+  /** Records an attempt that could not be started. */
+  notStarted(planned: PlannedStream, spec: AttemptSpec, reason: string): AttemptResult {
+    const nowMs = this.#world.now();
+    const result: AttemptResult = {
+      key: planned.stream.key,
+      attempt: spec.attempt,
+      outcome: 'not-started',
+      exitCode: 127,
+      signal: undefined,
+      startedMs: nowMs,
+      endedMs: nowMs,
+      estimateBytes: spec.estimateBytes,
+      limitBytes: spec.limitBytes,
+      heapMb: planned.heapMb,
+      peakBytes: undefined,
+      peakKind: undefined,
+      averageBytes: undefined,
+      samples: 0,
+      reason,
+    };
+    this.#keep(result);
+    return result;
+  }
+
+  #keep(result: AttemptResult): void {
+    this.results.push(result);
+    this.#world.record(result);
+    this.#world.onEvent({ atMs: result.endedMs, event: 'end', result });
+  }
+
+  #guard(agent: Agent, view: AttemptView, nowMs: number): void {
+    const { engine, onEvent, settings } = this.#world;
+    const { estimateFrom, estimateBytes } = agent.planned;
+    const rules = limitRules(agent.grant.limitBytes, estimateFrom === 'prior' ? undefined : estimateBytes);
+    const level = judgeLevel(view.currentBytes, rules, agent.level);
+    if (level === agent.level) return;
+    if (level === 'over' && view.processes > 1) {
+      // Shared pages count once for each process in RSS: nobody is stopped before the exact measure agrees.
+      const exactBytes = engine.exactBytes(view.key) ?? view.currentBytes;
+      if (exactBytes <= (rules.limitBytes ?? Infinity)) return;
+    }
+    const rises = ORDER.indexOf(level) > ORDER.indexOf(agent.level);
+    agent.level = level;
+    if (!rises || level === 'normal') return;
+    const message = levelMessage(level, view.currentBytes, rules, this.#growth(view.key));
+    onEvent({ atMs: nowMs, event: 'level', key: view.key, level, bytes: view.currentBytes, message });
+    if (level === 'over' && settings.thresholds.abort) this.#stopAtLimit(agent, message, nowMs);
+  }
+
+  #stopAtLimit(agent: Agent, message: string, nowMs: number): void {
+    const { engine, onEvent, readMemory, settings, writeEvidence } = this.#world;
+    const { key } = agent.planned.stream;
+    const evidence = writeEvidence(key, message, readMemory());
+    agent.stoppedByUs = {
+      outcome: 'killed-limit',
+      reason: `${message}; stopped, evidence in ${basename(evidence)}`,
+    };
+    onEvent({ atMs: nowMs, event: 'stopping', key, reason: message, evidence });
+    engine.cancel(key, settings.cleanupTimeoutMs, nowMs);
+  }
+
+  /** Bytes a millisecond over about the last half second. */
+  #growth(key: string): number | undefined {
+    const history = this.#world.engine.history(key);
+    const last = history.at(-1);
+    if (last === undefined) return undefined;
+    const first = history.findLast(({ atMs }) => last.atMs - atMs >= RATE_MS) ?? history[0];
+    if (first === undefined || last.atMs === first.atMs) return undefined;
+    return (last.bytes - first.bytes) / (last.atMs - first.atMs);
+  }
+
+  #conclude(agent: Agent, view: AttemptView): AttemptResult | undefined {
+    const { end } = view;
+    if (end === undefined) return undefined;
+    const { stopRequest, readKernelKills } = this.#world;
+    const { stream, heapMb } = agent.planned;
+    const kernelKills = end.signal === 'SIGKILL' || end.exitCode === 137 ? readKernelKills() : undefined;
+    const before = agent.kernelKillsBefore;
+    const judged = judgeOutcome({
+      exitCode: end.exitCode,
+      signal: end.signal,
+      stoppedByUs: agent.stoppedByUs,
+      stopRequest: end.exitCode === 0 ? undefined : stopRequest(stream.key),
+      kernelKillsRose: kernelKills === undefined || before === undefined ? undefined : kernelKills > before,
+    });
+    const result: AttemptResult = {
+      key: stream.key,
+      attempt: agent.attempt,
+      ...judged,
+      exitCode: end.exitCode,
+      signal: end.signal,
+      startedMs: view.startedMs,
+      endedMs: end.atMs,
+      estimateBytes: agent.grant.estimateBytes,
+      limitBytes: agent.grant.limitBytes,
+      heapMb,
+      peakBytes: view.peakBytes,
+      peakKind: view.peakKind,
+      averageBytes: view.averageBytes,
+      samples: view.samples,
+    };
+    agent.concluded = true;
+    this.#keep(result);
+    return result;
+  }
+}

@@ -1,0 +1,99 @@
+/** Which streams of a run still wait, for what, and since when? */
+import type { PlannedStream, RunEvent, Settings, Stream } from '../model.ts';
+import type { AdmissionDecision } from '../policy/admission.ts';
+import { lostStreams, readyStreams, tryOrder, type StreamState } from '../policy/queue.ts';
+
+type Refusal = Exclude<AdmissionDecision, { readonly decision: 'admit' }>;
+
+/** The streams of one run with their states. */
+export class RunQueue {
+  readonly #streams: readonly Stream[];
+  readonly #byKey: ReadonlyMap<string, PlannedStream>;
+  readonly #states: Map<string, StreamState>;
+  readonly #refusedSince = new Map<string, number>();
+  #waitingFor: string | undefined;
+  #told: string | undefined;
+
+  constructor(planned: readonly PlannedStream[]) {
+    this.#streams = planned.map(({ stream }) => stream);
+    this.#byKey = new Map(planned.map((entry) => [entry.stream.key, entry]));
+    this.#states = new Map(planned.map((entry) => [entry.stream.key, firstState(entry)]));
+  }
+
+  readonly stateOf = (key: string): StreamState => this.#states.get(key) ?? 'done';
+
+  set(key: string, state: StreamState): void {
+    this.#states.set(key, state);
+    if (state !== 'waiting') this.#refusedSince.delete(key);
+  }
+
+  /** Why nothing more starts, for people. */
+  get waitingFor(): string | undefined {
+    return this.#waitingFor;
+  }
+
+  has(state: StreamState): boolean {
+    for (const found of this.#states.values()) if (found === state) return true;
+    return false;
+  }
+
+  /** Who may be tried now, in order. */
+  candidates(held: ReadonlySet<string>, admission: Settings['admission'], nowMs: number): PlannedStream[] {
+    const ready = readyStreams({
+      streams: this.#streams,
+      stateOf: this.stateOf,
+      isPaused: (key) => held.has(key),
+    });
+    const candidates = ready.map((stream) => ({
+      stream,
+      refusedSinceMs: this.#refusedSince.get(stream.key),
+    }));
+    this.#waitingFor = undefined;
+    return tryOrder(candidates, { ...admission, nowMs }).flatMap(
+      ({ stream }) => this.#byKey.get(stream.key) ?? [],
+    );
+  }
+
+  /** Marks what can never start any more as skipped; one event each. */
+  skipLost(nowMs: number): RunEvent[] {
+    return lostStreams({ streams: this.#streams, stateOf: this.stateOf }).map(({ stream, because }) => {
+      this.set(stream.key, 'skipped');
+      return {
+        atMs: nowMs,
+        event: 'skip',
+        key: stream.key,
+        reason: `${because}, which it depends on, was not done`,
+      };
+    });
+  }
+
+  /** Notes that a stream was not admitted; an event where that is news. */
+  refuse(key: string, decision: Refusal, nowMs: number): RunEvent | undefined {
+    const { reason, binding, shortByBytes } = decision;
+    if (decision.decision === 'refuse') {
+      this.set(key, 'failed');
+      return { atMs: nowMs, event: 'skip', key, reason };
+    }
+    // Waiting for a slot is no starvation: everybody waits alike.
+    if (binding !== 'max_concurrent' && !this.#refusedSince.has(key)) this.#refusedSince.set(key, nowMs);
+    if (this.#waitingFor !== undefined) return undefined;
+    this.#waitingFor = `${key}: ${reason}`;
+    const told = `${key} ${binding}`;
+    if (told === this.#told) return undefined;
+    this.#told = told;
+    return {
+      atMs: nowMs,
+      event: 'wait',
+      key,
+      reason,
+      binding,
+      shortByBytes,
+      retryAfterMs: decision.retryAfterMs,
+    };
+  }
+}
+
+function firstState({ isDone, impossible }: PlannedStream): StreamState {
+  if (isDone) return 'done';
+  return impossible === undefined ? 'waiting' : 'failed';
+}

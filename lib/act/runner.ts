@@ -1,0 +1,232 @@
+/** How does a whole epic run? One loop: look, judge, record what ended, admit what fits, sleep as long as the headroom allows. */
+import type { AttemptResult, PlannedStream, RunSummary } from '../model.ts';
+import { errorCode, EXIT, Failure } from '../failure.ts';
+import type { AdmissionDecision } from '../policy/admission.ts';
+import { sampleIntervalMs } from '../policy/limit.ts';
+import type { StreamState } from '../policy/queue.ts';
+import { summarizeRun } from '../policy/summary.ts';
+import type { AttemptSpec, AttemptView } from './engine.ts';
+import { RunAgents, type AgentsWorld } from './run-agents.ts';
+import { RunQueue } from './run-queue.ts';
+
+type Admitted = AdmissionDecision & { readonly decision: 'admit' };
+
+/** What a run needs of the world; the wiring gives it. */
+export interface RunWorld extends AgentsWorld {
+  readonly epic: string;
+  readonly planned: readonly PlannedStream[];
+  readonly budgetBytes: number;
+  /** Reserves for as many as fit, in this order, atomically: one decision each, none for those that were not looked at. */
+  readonly admit: (candidates: readonly PlannedStream[], nowMs: number) => readonly Answered[];
+  /** Writes what `started` and `released` changed, and renews the leases. */
+  readonly flush: (nowMs: number) => void;
+  /** The folder, the words and the number of the next attempt. */
+  readonly prepare: (planned: PlannedStream, tag: string, decision: Admitted) => AttemptSpec;
+  /** Streams held back from outside: paused by a person, or still at work since an earlier run. */
+  readonly heldBack: () => ReadonlySet<string>;
+  readonly onLook: (look: RunLook) => void;
+}
+
+export interface Answered {
+  readonly planned: PlannedStream;
+  readonly tag: string;
+  readonly decision: AdmissionDecision;
+}
+
+/** The run at one instant, for the ledger and the live table. */
+export interface RunLook {
+  readonly atMs: number;
+  readonly views: readonly AttemptView[];
+  readonly stateOf: (key: string) => StreamState;
+  readonly waitingFor: string | undefined;
+}
+
+/** How often admission is tried when nothing changed, and how often leftovers of ended agents are looked for. */
+const ADMIT_EVERY_MS = 200;
+const FULL_EVERY_MS = 1000;
+const LEAVING_EVERY_MS = 50;
+const SIGNAL_CODES: Readonly<Record<string, number>> = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
+const DISK_CODES = new Set(['ENOSPC', 'EDQUOT', 'EROFS']);
+
+/** One run of an epic. */
+export class Run {
+  readonly #world: RunWorld;
+  readonly #agents: RunAgents;
+  readonly #queue: RunQueue;
+  readonly #startedMs: number;
+  #interrupts = 0;
+  #signal: string | undefined;
+  #highestBytes = 0;
+  #highestAgents = 0;
+  #nextAdmitMs = 0;
+  #nextFullMs = 0;
+
+  constructor(world: RunWorld) {
+    this.#world = world;
+    this.#agents = new RunAgents(world);
+    this.#queue = new RunQueue(world.planned);
+    this.#startedMs = world.now();
+  }
+
+  /** Runs until everything is done or lost. Whatever goes wrong, its agents are ended before it throws. */
+  async finish(): Promise<RunSummary> {
+    const { engine, flush, now, onLook } = this.#world;
+    const { stateOf } = this.#queue;
+    try {
+      this.#tellImpossible();
+      for (;;) {
+        const nowMs = now();
+        const views = this.#look(nowMs);
+        // Before any admission: what has ended must not be counted any more.
+        onLook({ atMs: nowMs, views, stateOf, waitingFor: this.#queue.waitingFor });
+        this.#agents.settle(this.#graceMs(), nowMs);
+        if (this.#interrupts === 0) {
+          for (const event of this.#queue.skipLost(nowMs)) this.#world.onEvent(event);
+          if (nowMs >= this.#nextAdmitMs) this.#admit(nowMs);
+        }
+        flush(nowMs);
+        if (this.#agents.count === 0 && (this.#interrupts > 0 || !this.#queue.has('waiting')))
+          return this.#summarize();
+        await engine.nextChange(this.#sleepMs(views, nowMs));
+      }
+    } catch (error) {
+      await this.#abandon();
+      throw error;
+    } finally {
+      engine.close();
+    }
+  }
+
+  /** Stops the run: nothing more starts, what runs gets TERM and the grace time; at the second call KILL. */
+  interrupt(signal: string): void {
+    this.#interrupts += 1;
+    this.#signal ??= signal;
+    const nowMs = this.#world.now();
+    if (this.#interrupts === 1) {
+      this.#world.onEvent({ atMs: nowMs, event: 'interrupt', signal, running: this.#agents.count });
+    }
+    this.#agents.stopAll(`the run was interrupted (${signal})`, this.#graceMs(), nowMs);
+  }
+
+  #graceMs(): number {
+    return this.#interrupts > 1 ? 0 : this.#world.settings.cleanupTimeoutMs;
+  }
+
+  #tellImpossible(): void {
+    for (const { stream, impossible, isDone } of this.#world.planned) {
+      if (impossible === undefined || isDone) continue;
+      this.#world.onEvent({ atMs: this.#startedMs, event: 'skip', key: stream.key, reason: impossible });
+    }
+  }
+
+  #look(nowMs: number): AttemptView[] {
+    const full = nowMs >= this.#nextFullMs && this.#agents.count > 0;
+    if (full) this.#nextFullMs = nowMs + FULL_EVERY_MS;
+    const views = this.#world.engine.poll(nowMs, { full });
+    let bytes = 0;
+    let live = 0;
+    for (const view of views) {
+      if (view.end === undefined) {
+        bytes += view.currentBytes;
+        live += 1;
+      }
+      const result = this.#agents.judge(view, nowMs);
+      if (result) this.#ended(result);
+    }
+    this.#highestBytes = Math.max(this.#highestBytes, bytes);
+    this.#highestAgents = Math.max(this.#highestAgents, live);
+    return views;
+  }
+
+  #ended(result: AttemptResult): void {
+    this.#queue.set(result.key, result.outcome === 'done' ? 'done' : 'failed');
+    this.#nextAdmitMs = 0;
+    // The last agent's end may end the run: look for what it left at once, not in a second.
+    if (!this.#queue.has('waiting') && !this.#queue.has('running')) this.#nextFullMs = 0;
+  }
+
+  #admit(nowMs: number): void {
+    this.#nextAdmitMs = nowMs + ADMIT_EVERY_MS;
+    const order = this.#queue.candidates(this.#world.heldBack(), this.#world.settings.admission, nowMs);
+    if (order.length === 0) return;
+
+    const answers = this.#world.admit(order, nowMs);
+    for (const { planned, tag, decision } of answers) {
+      if (decision.decision === 'admit') this.#start(planned, tag, decision);
+      else {
+        const event = this.#queue.refuse(planned.stream.key, decision, nowMs);
+        if (event) this.#world.onEvent(event);
+      }
+    }
+    // Behind a window that went through whole there may be more: try again at the next look.
+    if (answers.length > 0 && answers.every(({ decision }) => decision.decision === 'admit'))
+      this.#nextAdmitMs = 0;
+  }
+
+  #start(planned: PlannedStream, tag: string, decision: Admitted): void {
+    const { estimateBytes, limitBytes, warning } = decision;
+    const spec = this.#world.prepare(planned, tag, decision);
+    try {
+      this.#agents.start(planned, tag, spec, { estimateBytes, limitBytes, warning });
+      this.#queue.set(planned.stream.key, 'running');
+    } catch (error) {
+      // A full or read-only disk is no fault of the stream: the whole run stops.
+      if (!(error instanceof Failure) || DISK_CODES.has(errorCode(error.cause) ?? '')) throw error;
+      this.#world.released(tag);
+      this.#ended(this.#agents.notStarted(planned, spec, error.message));
+    }
+  }
+
+  #sleepMs(views: readonly AttemptView[], nowMs: number): number {
+    const { readMemory, settings } = this.#world;
+    const waiting = this.#interrupts === 0 && this.#queue.has('waiting');
+    const byWork = this.#agents.isLeaving ? LEAVING_EVERY_MS : Infinity;
+    const byQueue = waiting ? Math.max(0, this.#nextAdmitMs - nowMs) : Infinity;
+    const mostMs = Math.min(byWork, byQueue, settings.thresholds.sampleIntervalMs);
+    const live = views.filter(({ end }) => end === undefined);
+    if (live.length === 0) return mostMs;
+    const headroomBytes = Math.min(
+      readMemory().availableBytes,
+      ...live.map(({ key, currentBytes }) => this.#agents.limitOf(key) - currentBytes),
+    );
+    const youngestMs = Math.min(...live.map(({ startedMs }) => nowMs - startedMs));
+    return sampleIntervalMs({ headroomBytes, youngestMs, mostMs });
+  }
+
+  /** Something of ours broke: end what runs before saying so, since nobody else will. */
+  async #abandon(): Promise<void> {
+    const { engine, now, settings } = this.#world;
+    const deadlineMs = now() + settings.cleanupTimeoutMs + 2000;
+    const left = new Set(engine.poll(now()).map(({ key }) => key));
+    for (const key of left) engine.cancel(key, settings.cleanupTimeoutMs, now());
+    while (left.size > 0 && now() < deadlineMs) {
+      await engine.nextChange(LEAVING_EVERY_MS);
+      const nowMs = now();
+      for (const view of engine.poll(nowMs, { full: true })) {
+        if (view.end && engine.settle(view.key, 0, nowMs).settled) left.delete(view.key);
+      }
+    }
+  }
+
+  #summarize(): RunSummary {
+    const { budgetBytes, epic, now, planned, settings } = this.#world;
+    const lost = this.#queue.has('failed') || this.#queue.has('skipped');
+    return summarizeRun({
+      epic,
+      planned,
+      results: this.#agents.results,
+      startedMs: this.#startedMs,
+      endedMs: now(),
+      highestBytes: this.#highestBytes,
+      highestAgents: this.#highestAgents,
+      budgetBytes,
+      slots: settings.maxConcurrentAgents,
+      exitCode:
+        this.#signal === undefined
+          ? lost
+            ? EXIT.critical
+            : EXIT.ok
+          : (SIGNAL_CODES[this.#signal] ?? EXIT.critical),
+    });
+  }
+}

@@ -1,0 +1,130 @@
+/** What does one attempt get? Its folder, its words, its environment. */
+import { join } from 'node:path';
+import type { AttemptSpec, Engine } from '../../act/engine.ts';
+import { readText, replaceFile } from '../../files.ts';
+import type { Executable, MemorySnapshot, PlannedStream, Settings } from '../../model.ts';
+import { agentVariables, commandOf } from '../../policy/agent-command.ts';
+import { wantedFlags } from '../../policy/environment.ts';
+import { heapFor, mergeNodeOptions, userNodeOptions } from '../../policy/heap.ts';
+import { readExecutable } from '../../probe/executable.ts';
+import { prepareAttempt } from '../../state/attempts.ts';
+import type { EpicPaths } from '../../state/paths.ts';
+import { MIB } from '../../units.ts';
+
+export interface SpecWorld {
+  readonly settings: Settings;
+  readonly paths: EpicPaths;
+  readonly projectDir: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** The frugal preload, where optimize_for_size is on and its path can be said in NODE_OPTIONS. */
+  readonly preload: string | undefined;
+}
+
+/** Makes the folder of an attempt and says what to start. The limit may be smaller than planned (single-agent mode). */
+export function buildSpec(
+  world: SpecWorld,
+  planned: PlannedStream,
+  attempt: number,
+  tag: string,
+  granted: { readonly estimateBytes: number; readonly limitBytes: number | undefined },
+): AttemptSpec {
+  const { stream } = planned;
+  const kind = world.settings.agents.get(stream.kind);
+  const cwd = stream.cwd ?? world.projectDir;
+  const env: NodeJS.ProcessEnv = { ...world.env, ...kind?.env, ...stream.env };
+  const find = (word: string): Executable => readExecutable(word, env, cwd);
+  const words = commandOf(stream, kind, (word) => find(word).kind !== 'missing');
+  const command = words === undefined ? [] : 'words' in words ? words.words : words.shellLine;
+  const heapMb =
+    granted.limitBytes !== undefined &&
+    planned.limitBytes !== undefined &&
+    granted.limitBytes < planned.limitBytes
+      ? Math.min(planned.heapMb ?? Infinity, heapFor(granted.limitBytes))
+      : planned.heapMb;
+
+  const attemptPaths = prepareAttempt(world.paths.streamDir(stream.key), attempt, {
+    key: stream.key,
+    kind: stream.kind,
+    source: stream.source,
+    cwd,
+    command,
+    ...granted,
+    heapMb,
+  });
+  const limitMb = granted.limitBytes === undefined ? undefined : Math.floor(granted.limitBytes / MIB);
+  Object.assign(env, agentVariables(stream, { tag, attempt, limitMb, heapMb }));
+  const nodeOptions = heapOptions(
+    world,
+    env,
+    heapMb,
+    typeof command === 'string' ? undefined : find(command[0] ?? ''),
+  );
+  if (nodeOptions !== undefined) env['NODE_OPTIONS'] = nodeOptions;
+  return {
+    key: stream.key,
+    attempt,
+    tag,
+    command,
+    cwd,
+    env,
+    stdoutPath: attemptPaths.stdout,
+    stderrPath: attemptPaths.stderr,
+    ...granted,
+  };
+}
+
+/**
+ * NODE_OPTIONS with the heap: also for programs that ignore V8 flags themselves, because the Node tools that they start
+ * inherit it. --expose-gc only where the very Node that we run on is started: older ones refuse it and do not start.
+ */
+function heapOptions(
+  world: SpecWorld,
+  env: NodeJS.ProcessEnv,
+  heapMb: number | undefined,
+  executable: Executable | undefined,
+): string | undefined {
+  if (!world.settings.enabled || heapMb === undefined) return undefined;
+  const own = userNodeOptions({
+    nodeOptions: env['NODE_OPTIONS'],
+    base: env['CLAUDE_PM_BASE_NODE_OPTIONS'],
+    heapMb: world.env['CLAUDE_PM_HEAP_MB'],
+  });
+  const gcExposure = world.settings.gcExposure && executable?.path === process.execPath;
+  const { flags } = wantedFlags({
+    heapMb,
+    settings: { ...world.settings, gcExposure },
+    preloadPath: world.preload,
+  });
+  return mergeNodeOptions(own, flags);
+}
+
+/** Largest members that are written down. */
+const MEMBERS = 5;
+
+/** Writes what was seen before an agent is stopped; answers the file. */
+export function writeEvidence(
+  paths: EpicPaths,
+  engine: Engine,
+  key: string,
+  reason: string,
+  memory: MemorySnapshot,
+  nowMs: number,
+): string {
+  const path = join(paths.streamDir(key), 'evidence.json');
+  const members = [...engine.survey(key)].sort((a, b) => b.rssBytes - a.rssBytes).slice(0, MEMBERS);
+  replaceFile(
+    path,
+    `${JSON.stringify({ version: 1, atMs: nowMs, key, reason, samples: engine.history(key), members, memory }, undefined, 2)}\n`,
+  );
+  return path;
+}
+
+/** The file by which `kill` tells a run that an end was wished for. */
+export function stopRequestPath(paths: EpicPaths, key: string): string {
+  return join(paths.streamDir(key), 'stop-request.txt');
+}
+
+/** Who asked to stop this stream, and why; undefined: nobody. */
+export function readStopRequest(paths: EpicPaths, key: string): string | undefined {
+  return readText(stopRequestPath(paths, key))?.trim();
+}

@@ -1,0 +1,63 @@
+/** How is a plan explained? Batches for what fits now, and the least time by what earlier runs measured. */
+import { EXIT } from '../../failure.ts';
+import type { Answer } from '../../output/answer.ts';
+import { planAnswer } from '../../output/plan.ts';
+import { planBatches } from '../../policy/batch.ts';
+import { judgeCapacity } from '../../policy/capacity.ts';
+import { lowerBoundMs } from '../../policy/queue.ts';
+import { readProcessTable } from '../../probe/processes.ts';
+import { lastEntries } from '../../state/joblog.ts';
+import { loadLedger } from '../../state/ledger.ts';
+import type { EpicPaths } from '../../state/paths.ts';
+import type { Context } from '../context.ts';
+import { checkLeases } from '../leases.ts';
+import type { Planned } from './plan-streams.ts';
+
+/** The plan in words. Exit code 30 where a stream can never run. */
+export function explainPlan(context: Context, paths: EpicPaths, plan: Planned): Answer {
+  const { settings, memory, nowMs } = context;
+  const { isAlive } = context.liveness();
+  const { leases } = loadLedger(context.stateDir());
+  const checked = checkLeases(leases, isAlive, nowMs, () => readProcessTable());
+  const budget =
+    plan.budgetBytes === undefined
+      ? undefined
+      : { bytes: plan.budgetBytes, project: context.projectDir, epic: paths.epic };
+  const capacity = judgeCapacity({ settings, memory, leases: checked, budget });
+  const open = plan.planned.filter(({ isDone, impossible }) => !isDone && impossible === undefined);
+  const needs = new Map(open.map(({ stream, estimateBytes }) => [stream.key, estimateBytes]));
+  const slots = Math.max(1, capacity.maxConcurrent - capacity.liveAgents);
+  const { strategy, batches } = planBatches(
+    open.map(({ stream }) => stream),
+    (stream) => needs.get(stream.key) ?? 0,
+    { headroomBytes: capacity.headroomBytes, slots },
+  );
+
+  const measured = lastEntries(plan.entries);
+  const timed = open.map(({ stream, expectedMs }) => ({
+    stream,
+    ms: expectedMs,
+    memoryBytes: measured.get(stream.key)?.averageBytes ?? 0,
+  }));
+  const budgetBytes = plan.budgetBytes ?? Math.min(memory.totalBytes, settings.totalMemoryLimitBytes);
+  return planAnswer(
+    {
+      epic: paths.epic,
+      planned: plan.planned,
+      strategy,
+      batches,
+      headroomBytes: capacity.headroomBytes,
+      limitedBy: settings.enabled
+        ? (capacity.rooms[0]?.name ?? 'the machine')
+        : 'nothing: memory management is off',
+      slots,
+      budgetBytes: plan.budgetBytes,
+      lowerBoundMs:
+        open.length > 0
+          ? lowerBoundMs(timed, { budgetBytes, slots: settings.maxConcurrentAgents })
+          : undefined,
+      notes: [...context.warnings, ...plan.notes],
+    },
+    plan.planned.some(({ impossible }) => impossible !== undefined) ? EXIT.critical : EXIT.ok,
+  );
+}

@@ -1,0 +1,141 @@
+/** What exactly would a run do? Streams with their needs, in order, with what earlier runs measured. */
+import { agentHeapMb, agentLimitBytes, LIMIT_PER_HEAP } from '../../policy/heap.ts';
+import { Failure } from '../../failure.ts';
+import { flagBytes, flagText, type Call } from '../../flags.ts';
+import type { AgentKind, Executable, PlannedStream, Settings, Stream } from '../../model.ts';
+import { planOrder } from '../../policy/queue.ts';
+import { readExecutable } from '../../probe/executable.ts';
+import { finishedKeys, lastEntries, readJoblog, type JoblogEntry } from '../../state/joblog.ts';
+import type { EpicPaths } from '../../state/paths.ts';
+import { loadStreams, type StreamSource } from '../../state/streams.ts';
+import { formatBytes, MIB } from '../../units.ts';
+import type { Context } from '../context.ts';
+
+export interface Planned {
+  readonly planned: readonly PlannedStream[];
+  readonly notes: readonly string[];
+  readonly entries: readonly JoblogEntry[];
+  readonly budgetBytes: number | undefined;
+}
+
+/** Loads and orders the streams of a call. @throws Failure (2) with every fault at once. */
+export async function planStreams(call: Call, context: Context, paths: EpicPaths): Promise<Planned> {
+  const { settings } = context;
+  const budgetBytes = flagBytes(call, 'budget');
+  const { streams, notes } = await loadStreams({
+    projectDir: context.projectDir,
+    epic: paths.epic,
+    source: await sourceOf(call),
+  });
+  const { entries } = readJoblog(paths.joblogPath);
+  const last = lastEntries(entries);
+  const done = call.flags['resume'] === true ? finishedKeys(entries) : new Set<string>();
+  const expectedMs = (stream: Stream): number | undefined =>
+    last.get(stream.key)?.runtimeMs ?? stream.expectedMs;
+  const mostBytes = mostEver(context, budgetBytes);
+  const kinds = new KindLookup(settings, context);
+
+  const faults: string[] = [];
+  const planned = planOrder(streams, expectedMs).map((stream): PlannedStream => {
+    const kind = settings.agents.get(stream.kind);
+    if (stream.command === undefined && kind === undefined) faults.push(unknownKind(stream, settings));
+    const needs = needsOf(stream, kind, settings, kinds.takesHeap(stream, kind), mostBytes);
+    const impossible =
+      needs.estimateFrom !== 'prior' && settings.enabled && needs.estimateBytes > mostBytes
+        ? `can never fit: it needs ${formatBytes(needs.estimateBytes)}, and at most ${formatBytes(mostBytes)} can be had here; lower its memory, or raise the budget or the limits`
+        : undefined;
+    return { stream, ...needs, expectedMs: expectedMs(stream), isDone: done.has(stream.key), impossible };
+  });
+  if (faults.length > 0) throw new Failure([...new Set(faults)].join('\n'));
+  return { planned, notes, entries, budgetBytes };
+}
+
+async function sourceOf(call: Call): Promise<StreamSource> {
+  const file = flagText(call, 'streams');
+  if (file === undefined) return { from: 'epic' };
+  if (file !== '-') return { from: 'file', path: file };
+  if (process.stdin.isTTY)
+    throw new Failure('--streams - reads stdin, and stdin is a terminal: pipe one command a line into it');
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+  return { from: 'lines', text: Buffer.concat(chunks).toString('utf8') };
+}
+
+/** The most that one agent could ever get: the machine, its limits and the budget, less what is always kept free. */
+function mostEver({ settings, memory }: Context, budgetBytes: number | undefined): number {
+  const keptBytes = settings.admission.safetyBytes + settings.coordinatorMemoryBytes;
+  return Math.max(
+    0,
+    Math.min(
+      memory.totalBytes - keptBytes,
+      settings.totalMemoryLimitBytes - keptBytes,
+      budgetBytes ?? Infinity,
+    ),
+  );
+}
+
+/**
+ * Estimate, limit and heap of one stream: its own figures, else its kind's, else the settings'. A limit that somebody
+ * wrote bounds the heap, an estimate that somebody wrote lifts a limit that nobody wrote; a prior never asks for more
+ * than there can be.
+ */
+export function needsOf(
+  stream: Pick<Stream, 'estimateBytes' | 'limitBytes' | 'heapMb'>,
+  kind: Pick<AgentKind, 'estimateBytes' | 'limitBytes' | 'heapMb'> | undefined,
+  settings: Settings,
+  takesHeap: boolean,
+  mostBytes: number,
+): Pick<PlannedStream, 'estimateBytes' | 'limitBytes' | 'heapMb' | 'estimateFrom'> {
+  const stated = stream.estimateBytes ?? kind?.estimateBytes;
+  const writtenLimit = stream.limitBytes ?? kind?.limitBytes;
+  const writtenHeap = stream.heapMb ?? kind?.heapMb;
+  const limitBytes =
+    writtenLimit ??
+    Math.max(
+      agentLimitBytes(settings, kind, { limitBytes: undefined, heapMb: stream.heapMb }, takesHeap),
+      Math.ceil((stated ?? 0) * LIMIT_PER_HEAP),
+    );
+  const heapMb =
+    writtenHeap ??
+    Math.max(
+      64,
+      Math.min(agentHeapMb(settings, kind, stream), Math.floor(limitBytes / MIB / LIMIT_PER_HEAP)),
+    );
+  const estimateFrom =
+    stream.estimateBytes !== undefined ? 'stream' : kind?.estimateBytes !== undefined ? 'kind' : 'prior';
+  const prior = Math.min(settings.memoryPerAgentBytes, limitBytes, mostBytes);
+  return { estimateBytes: Math.min(stated ?? prior, limitBytes), limitBytes, heapMb, estimateFrom };
+}
+
+function unknownKind(stream: Stream, settings: Settings): string {
+  const known = [...settings.agents.keys()];
+  const list =
+    known.length > 0
+      ? `there ${known.length === 1 ? 'is' : 'are'} ${known.join(', ')}`
+      : 'agents: in .claude-pm.yaml is empty';
+  return `${stream.source}: ${stream.key} is for agents of kind ${stream.kind}, and no command is known for it (${list}); add it under agents: in .claude-pm.yaml, or give the stream a command`;
+}
+
+/** Which commands take a heap flag: asked once for each program. */
+class KindLookup {
+  readonly #settings: Settings;
+  readonly #context: Context;
+  readonly #found = new Map<string, Executable>();
+
+  constructor(settings: Settings, context: Context) {
+    this.#settings = settings;
+    this.#context = context;
+  }
+
+  takesHeap(stream: Stream, kind: AgentKind | undefined): boolean {
+    const words = stream.command ?? kind?.command;
+    const program = typeof words === 'string' ? words.trim().split(/\s+/)[0] : words?.[0];
+    if (program === undefined || !this.#settings.enabled) return false;
+    let executable = this.#found.get(program);
+    if (executable === undefined) {
+      executable = readExecutable(program, process.env, stream.cwd ?? this.#context.projectDir);
+      this.#found.set(program, executable);
+    }
+    return executable.kind === 'node';
+  }
+}

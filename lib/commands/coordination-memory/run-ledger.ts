@@ -1,0 +1,189 @@
+/** How does a run reserve? Its leases in the machine-wide ledger, several decisions under one lock, changes written together. */
+import { randomBytes } from 'node:crypto';
+import type { AttemptView } from '../../act/engine.ts';
+import type { Answered } from '../../act/runner.ts';
+import type { Liveness } from '../../lock.ts';
+import type { Lease, MemorySnapshot, PlannedStream, ProcessTable, Settings } from '../../model.ts';
+import { decideAdmission } from '../../policy/admission.ts';
+import { STARTS_PER_MODE, type Budget } from '../../policy/capacity.ts';
+import type { CheckedLease } from '../../policy/charge.ts';
+import { readIdentity } from '../../probe/identity.ts';
+import { readProcessTable } from '../../probe/processes.ts';
+import { remember, updateLedger, withLease, withoutLeases, type Ledger } from '../../state/ledger.ts';
+import { checkLeases } from '../leases.ts';
+
+interface RunLedgerOptions {
+  readonly stateDir: string;
+  readonly liveness: Liveness;
+  readonly projectDir: string;
+  readonly epic: string;
+  readonly settings: Settings;
+  readonly budget: Budget | undefined;
+  readonly readMemory: () => MemorySnapshot;
+}
+
+/** Leases are renewed this often, for readers in other containers, which cannot see our processes. */
+const RENEW_MS = 15_000;
+/** Changes wait at most this long for an admission to be written with. */
+const FLUSH_MS = 100;
+/** A scan of all processes is good for this long: only leases of others need it. */
+const TABLE_MS = 1000;
+
+/** The leases of one run. */
+export class RunLedger {
+  readonly #options: RunLedgerOptions;
+  readonly #started = new Map<string, number>();
+  readonly #released = new Set<string>();
+  readonly #own = new Map<string, { readonly key: string; ended: boolean; privateBytes: number }>();
+  #dirtySinceMs: number | undefined;
+  #renewedMs = 0;
+  #table: { readonly atMs: number; readonly table: ProcessTable } | undefined;
+
+  constructor(options: RunLedgerOptions) {
+    this.#options = options;
+  }
+
+  /** What our own agents hold, from the sampler: no second look at their processes. */
+  noteViews(views: readonly AttemptView[]): void {
+    const byKey = new Map(views.map((view) => [view.key, view]));
+    for (const own of this.#own.values()) {
+      const view = byKey.get(own.key);
+      own.ended = view?.end !== undefined;
+      own.privateBytes = view?.privateBytes ?? 0;
+    }
+  }
+
+  /** Reserves for as many candidates as fit, in order, as many as the mode lets start at one look. */
+  admit(candidates: readonly PlannedStream[], nowMs: number): Answered[] {
+    const { stateDir, liveness, settings, budget } = this.#options;
+    return updateLedger(stateDir, liveness, (before) => {
+      let ledger = this.#applyChanges(before, nowMs);
+      let leases = this.#check(ledger, nowMs);
+      const memory = this.#options.readMemory();
+      const answers: Answered[] = [];
+      let starts = 0;
+      for (const planned of candidates) {
+        const decision = decideAdmission(
+          { settings, memory, leases, budget, nowMs, memoryOf: ledger },
+          requestOf(planned),
+        );
+        const tag = randomBytes(8).toString('hex');
+        answers.push({ planned, tag, decision });
+        ledger = remember(ledger, decision.memory);
+        if (decision.decision !== 'admit') continue;
+        const lease = this.#lease(planned, tag, decision, nowMs);
+        ledger = withLease(ledger, lease);
+        leases = [...leases, { lease, life: 'live', treeBytes: undefined }];
+        this.#own.set(tag, { key: planned.stream.key, ended: false, privateBytes: 0 });
+        starts += 1;
+        if (starts >= STARTS_PER_MODE[decision.mode]) break;
+      }
+      return { ledger, answer: answers };
+    });
+  }
+
+  /** The lease's process is known. */
+  started(tag: string, pid: number, nowMs: number): void {
+    this.#started.set(tag, pid);
+    this.#dirtySinceMs ??= nowMs;
+  }
+
+  /** Nothing is left of it: the lease goes. */
+  released(tag: string, nowMs: number): void {
+    this.#released.add(tag);
+    this.#own.delete(tag);
+    this.#dirtySinceMs ??= nowMs;
+  }
+
+  /** Writes what changed; `force` does not wait for an admission to write it with. */
+  flush(nowMs: number, force = false): void {
+    const isDue = this.#dirtySinceMs !== undefined && (force || nowMs - this.#dirtySinceMs >= FLUSH_MS);
+    const isRenewal = this.#own.size > 0 && nowMs - this.#renewedMs >= RENEW_MS;
+    if (!isDue && !isRenewal) return;
+    const { stateDir, liveness } = this.#options;
+    updateLedger(stateDir, liveness, (ledger) => ({
+      ledger: this.#applyChanges(ledger, nowMs),
+      answer: undefined,
+    }));
+  }
+
+  #lease(
+    { stream, heapMb }: PlannedStream,
+    tag: string,
+    { estimateBytes, limitBytes }: Pick<Lease, 'estimateBytes' | 'limitBytes'>,
+    nowMs: number,
+  ): Lease {
+    const { liveness, projectDir, epic } = this.#options;
+    return {
+      id: tag,
+      role: 'agent',
+      // Until its process is there, the run answers for it.
+      owner: liveness.self,
+      runner: liveness.self,
+      project: projectDir,
+      epic,
+      key: stream.key,
+      kind: stream.kind,
+      estimateBytes,
+      limitBytes,
+      heapMb,
+      baseBytes: 0,
+      sinceMs: nowMs,
+      expiresMs: undefined,
+      renewedMs: nowMs,
+      state: 'starting',
+      peakBytes: undefined,
+    };
+  }
+
+  #applyChanges(ledger: Ledger, nowMs: number): Ledger {
+    const renew = nowMs - this.#renewedMs >= RENEW_MS;
+    let next = withoutLeases(ledger, this.#released);
+    if (this.#started.size > 0 || renew) {
+      next = { ...next, leases: next.leases.map((lease) => this.#changed(lease, renew ? nowMs : undefined)) };
+    }
+    if (renew) this.#renewedMs = nowMs;
+    this.#started.clear();
+    this.#released.clear();
+    this.#dirtySinceMs = undefined;
+    return next;
+  }
+
+  #changed(lease: Lease, renewMs: number | undefined): Lease {
+    const pid = this.#started.get(lease.id);
+    // Gone already: its end is seen at the next look, and until then the run answers for it.
+    const owner = pid === undefined ? undefined : readIdentity(pid);
+    const renewed =
+      renewMs !== undefined && this.#own.has(lease.id) ? { ...lease, renewedMs: renewMs } : lease;
+    return owner ? { ...renewed, owner, state: 'running' } : renewed;
+  }
+
+  /** Our own leases from what the sampler saw, others' from the kernel. */
+  #check(ledger: Ledger, nowMs: number): CheckedLease[] {
+    const others = ledger.leases.filter(({ id }) => !this.#own.has(id));
+    const checked = checkLeases(others, this.#options.liveness.isAlive, nowMs, () => this.#readTable(nowMs));
+    for (const lease of ledger.leases) {
+      const own = this.#own.get(lease.id);
+      if (own)
+        checked.push({ lease, life: own.ended ? 'void-owner-dead' : 'live', treeBytes: own.privateBytes });
+    }
+    return checked;
+  }
+
+  #readTable(nowMs: number): ProcessTable {
+    if (this.#table === undefined || nowMs - this.#table.atMs >= TABLE_MS) {
+      this.#table = { atMs: nowMs, table: readProcessTable() };
+    }
+    return this.#table.table;
+  }
+}
+
+/** What a planned stream asks of admission. */
+export function requestOf(planned: PlannedStream): {
+  estimateBytes: number;
+  limitBytes: number | undefined;
+  estimateIsStated: boolean;
+} {
+  const { estimateBytes, limitBytes, estimateFrom } = planned;
+  return { estimateBytes, limitBytes, estimateIsStated: estimateFrom !== 'prior' };
+}

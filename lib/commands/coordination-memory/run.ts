@@ -1,0 +1,217 @@
+/** coordination-memory EPIC run: the main job. Settings, facts, plan, the loop, words, exit code. */
+import { openLocalEngine } from '../../act/local-engine.ts';
+import { Run } from '../../act/runner.ts';
+import { EXIT, Failure } from '../../failure.ts';
+import { ensureDir, removeFile } from '../../files.ts';
+import type { Call } from '../../flags.ts';
+import { tryLock, type HeldLock } from '../../lock.ts';
+import type { AttemptResult, RunEvent, RunSummary } from '../../model.ts';
+import { renderAnswer, type Answer } from '../../output/answer.ts';
+import { eventJson, eventLine } from '../../output/run-lines.ts';
+import { summaryLines, summaryTable } from '../../output/run-summary.ts';
+import { LiveTable } from '../../output/run-table.ts';
+import { readKernelOomKills } from '../../probe/kernel.ts';
+import { openMemoryProbe } from '../../probe/memory.ts';
+import { attemptPaths, writeResult } from '../../state/attempts.ts';
+import { appendJoblog, archiveJoblog, lastEntries, numberStreams, startJoblog } from '../../state/joblog.ts';
+import { logLine } from '../../state/epic.ts';
+import { projectPaths, type EpicPaths } from '../../state/paths.ts';
+import { preloadPath } from '../../act/prepare.ts';
+import { openContext, type Context } from '../context.ts';
+import { buildSpec, readStopRequest, stopRequestPath, writeEvidence } from './attempt-spec.ts';
+import { HeldBack } from './held-back.ts';
+import { explainPlan } from './plan-facts.ts';
+import { planStreams, type Planned } from './plan-streams.ts';
+import { RunLedger } from './run-ledger.ts';
+import { takeSignals } from './signals.ts';
+
+/** Runs an epic's streams; see the module. */
+export async function run(call: Call): Promise<Answer | number> {
+  const context = await openContext(call);
+  const paths = projectPaths(context.projectDir, call.subject);
+  const plan = await planStreams(call, context, paths);
+
+  const dryRun = call.flags['dry-run'] === true;
+  const answer = explainPlan(context, paths, plan);
+  if (dryRun) return answer;
+  await showPlan(call, answer);
+  if (plan.planned.every(({ isDone }) => isDone)) {
+    call.err(`nothing to do: all ${plan.planned.length} streams were done earlier (${paths.joblogPath})`);
+    return EXIT.ok;
+  }
+
+  const lock = lockRun(paths, context);
+  try {
+    const { summary, say } = await execute(call, context, paths, plan);
+    await say.close();
+    await showSummary(call, summary);
+    return summary.exitCode;
+  } finally {
+    lock.release();
+  }
+}
+
+async function showPlan(call: Call, answer: Answer): Promise<void> {
+  for (const line of [...(answer.talk ?? [])]) call.err(line);
+  if (call.json) call.out(`${JSON.stringify({ event: 'plan', plan: answer.json })}\n`);
+  else call.out(await renderAnswer(answer, call));
+}
+
+async function showSummary(call: Call, summary: RunSummary): Promise<void> {
+  if (call.json) call.out(`${JSON.stringify({ event: 'summary', summary })}\n`);
+  else
+    call.out(
+      await renderAnswer(
+        {
+          exitCode: EXIT.ok,
+          json: summary,
+          lines: summaryLines(summary),
+          table: () => summaryTable(summary),
+        },
+        call,
+      ),
+    );
+}
+
+/** One run of an epic at a time: two would start every stream twice. */
+function lockRun(paths: EpicPaths, context: Context): HeldLock {
+  ensureDir(paths.runDir);
+  const lock = tryLock(`${paths.runDir}/run.lock`, context.liveness());
+  if ('release' in lock) return lock;
+  throw new Failure(
+    `a run of ${paths.epic} is going on already (pid ${lock.holder?.pid ?? 'unknown'}): wait for it, or stop it with Ctrl-C there`,
+    EXIT.later,
+  );
+}
+
+interface Say {
+  readonly onEvent: (event: RunEvent) => void;
+  readonly live: LiveTable | undefined;
+  readonly close: () => Promise<void>;
+}
+
+function openSay(call: Call, plan: Planned): Say {
+  const live =
+    call.terminal && !call.json && process.stderr.isTTY ? new LiveTable(plan.planned, Date.now()) : undefined;
+  return {
+    live,
+    onEvent: (event) => {
+      if (call.json) call.out(`${eventJson(event)}\n`);
+      else if (live) live.tell(event);
+      else call.out(`${eventLine(event)}\n`);
+    },
+    close: async () => live?.close(),
+  };
+}
+
+async function execute(
+  call: Call,
+  context: Context,
+  paths: EpicPaths,
+  plan: Planned,
+): Promise<{ summary: RunSummary; say: Say }> {
+  const { settings, projectDir } = context;
+  const { planned, budgetBytes } = plan;
+  const resume = call.flags['resume'] === true;
+  const nowMs = Date.now();
+  if (!resume) archiveJoblog(paths.joblogPath, nowMs);
+  startJoblog(paths.joblogPath);
+  const earlier = resume ? plan.entries : [];
+  const numbers = numberStreams(
+    planned.map(({ stream }) => stream.key),
+    earlier,
+  );
+  const attempts = new Map([...lastEntries(earlier)].map(([key, { attempt }]) => [key, attempt ?? 1]));
+  const commands = new Map<string, readonly string[] | string>();
+
+  const say = openSay(call, plan);
+  const memoryProbe = openMemoryProbe();
+  const readMemory = (): typeof context.memory => memoryProbe.read();
+  const budget =
+    budgetBytes === undefined ? undefined : { bytes: budgetBytes, project: projectDir, epic: paths.epic };
+  const stateDir = context.stateDir();
+  const ledger = new RunLedger({
+    stateDir,
+    liveness: context.liveness(),
+    projectDir,
+    epic: paths.epic,
+    settings,
+    budget,
+    readMemory,
+  });
+  const engine = openLocalEngine(() =>
+    Math.min(budgetBytes ?? Infinity, readMemory().availableBytes - settings.admission.safetyBytes),
+  );
+  const heldBack = new HeldBack(stateDir, paths, context.liveness().isAlive);
+  const shownBudget = budgetBytes ?? Math.min(settings.totalMemoryLimitBytes, context.memory.totalBytes);
+  const specWorld = { settings, paths, projectDir, env: call.env, preload: preloadPath() };
+  const limits = new Map<string, number | undefined>();
+
+  const session = new Run({
+    epic: paths.epic,
+    planned,
+    settings,
+    engine,
+    budgetBytes: shownBudget,
+    now: Date.now,
+    readMemory,
+    admit: (candidates, atMs) => ledger.admit(candidates, atMs),
+    started: (tag, pid) => ledger.started(tag, pid, Date.now()),
+    released: (tag) => ledger.released(tag, Date.now()),
+    flush: (atMs) => ledger.flush(atMs),
+    prepare: (entry, tag, decision) => {
+      const { key } = entry.stream;
+      const attempt = (attempts.get(key) ?? 0) + 1;
+      attempts.set(key, attempt);
+      removeFile(stopRequestPath(paths, key));
+      const spec = buildSpec(specWorld, entry, attempt, tag, {
+        estimateBytes: decision.estimateBytes,
+        limitBytes: decision.limitBytes,
+      });
+      commands.set(key, spec.command);
+      limits.set(key, decision.limitBytes);
+      return spec;
+    },
+    record: (result) => record(paths, numbers.get(result.key) ?? 0, commands.get(result.key) ?? '', result),
+    writeEvidence: (key, reason, memory) => writeEvidence(paths, engine, key, reason, memory, Date.now()),
+    heldBack: () =>
+      heldBack.read(
+        planned.map(({ stream }) => stream),
+        Date.now(),
+        say.onEvent,
+      ),
+    stopRequest: (key) => readStopRequest(paths, key),
+    readKernelKills: () => readKernelOomKills(),
+    onEvent: (event) => {
+      say.onEvent(event);
+      if (event.event === 'stopping') logLine(paths, `${event.key} stopped: ${event.reason}`, event.atMs);
+    },
+    onLook: (look) => {
+      ledger.noteViews(look.views);
+      const agents = look.views.filter(({ end }) => end === undefined);
+      say.live?.draw({ ...look, agents, limitOf: (key) => limits.get(key), budgetBytes: shownBudget });
+    },
+  });
+
+  const release = takeSignals((signal) => session.interrupt(signal));
+  try {
+    const summary = await session.finish();
+    return { summary, say };
+  } finally {
+    release();
+    ledger.flush(Date.now(), true);
+    memoryProbe.close();
+    await say.close();
+  }
+}
+
+/** The result beside the attempt's output, then the line of the joblog, which is what --resume believes. */
+function record(
+  paths: EpicPaths,
+  seq: number,
+  command: readonly string[] | string,
+  result: AttemptResult,
+): void {
+  writeResult(attemptPaths(paths.streamDir(result.key)).result, result);
+  appendJoblog(paths.joblogPath, seq, command, result);
+}

@@ -1,0 +1,83 @@
+/** What of ours is of no more use? Void leases, what dead agents left running, temporary files and locks of dead processes. */
+import { basename, dirname, join } from 'node:path';
+import { fileFacts, listDir, readText, removeFile } from '../files.ts';
+import type { Lease } from '../model.ts';
+import { counts } from '../policy/charge.ts';
+import { readProcessTable } from '../probe/processes.ts';
+import { ledgerPath, updateLedger, withoutLeases } from '../state/ledger.ts';
+import { readAgents } from './agents.ts';
+import type { Context } from './context.ts';
+import { endAgents } from './end-agents.ts';
+
+export interface Swept {
+  /** Leases that counted nothing and went. */
+  readonly leases: readonly { readonly key: string; readonly life: string }[];
+  /** Processes that ended agents had left behind, and which were ended. */
+  readonly processes: number;
+  readonly freedBytes: number;
+  readonly files: readonly string[];
+}
+
+/** Our temporary files are renamed within milliseconds; one this old was left by a kill. */
+const OLD_MS = 60_000;
+
+/** Gives back what the dead held. Only processes that a lease proves to be ours are ended; a live agent is left alone. */
+export async function sweep(context: Context, isMine: (lease: Lease) => boolean): Promise<Swept> {
+  const stateDir = context.stateDir();
+  const liveness = context.liveness();
+  const dead = updateLedger(stateDir, liveness, (ledger) => {
+    const agents = readAgents(ledger.leases.filter(isMine), liveness.isAlive, Date.now(), readProcessTable());
+    return { ledger, answer: agents.filter(({ life }) => !counts(life)) };
+  });
+  // A live runner cleans up after its own agents.
+  const ours = dead.filter(
+    ({ lease }) => lease.runner === undefined || liveness.isAlive(lease.runner) === false,
+  );
+  const remains = ours.filter(
+    ({ members, lease }) => members.length > 0 && lease.role === 'agent' && lease.runner !== undefined,
+  );
+  const { ended, left, freedBytes } = await endAgents(
+    context,
+    remains.map(({ lease }) => lease),
+    context.settings.cleanupTimeoutMs,
+  );
+  const gone = new Set(ours.map(({ lease }) => lease.id));
+  if (left === 0 && gone.size > 0)
+    updateLedger(stateDir, liveness, (ledger) => ({
+      ledger: withoutLeases(ledger, gone),
+      answer: undefined,
+    }));
+  return {
+    leases: left === 0 ? ours.map(({ lease, life }) => ({ key: lease.key, life })) : [],
+    processes: ended,
+    freedBytes: ended > 0 ? freedBytes : 0,
+    files: sweepFiles(dirname(ledgerPath(stateDir)), context),
+  };
+}
+
+/** Temporary files, and second locks whose holder is dead. */
+function sweepFiles(dir: string, context: Context): string[] {
+  const removed: string[] = [];
+  for (const name of listDir(dir)) {
+    const path = join(dir, name);
+    const old = context.nowMs - (fileFacts(path)?.modifiedMs ?? context.nowMs) >= OLD_MS;
+    const isTemporary = /\.\d+\.[0-9a-z.]+\.tmp$/.test(name);
+    const isDeadTakeover = /\.lock\.[0-9a-f]{18}$/.test(name) && !isHeld(path, context);
+    if (!old || (!isTemporary && !isDeadTakeover)) continue;
+    removeFile(path);
+    removed.push(basename(path));
+  }
+  return removed;
+}
+
+function isHeld(path: string, context: Context): boolean {
+  const text = readText(path) ?? '';
+  const pid = /"pid":(\d+)/.exec(text)?.[1];
+  const startTicks = /"startTicks":(\d+)/.exec(text)?.[1];
+  const { self, isAlive } = context.liveness();
+  return (
+    pid !== undefined &&
+    startTicks !== undefined &&
+    isAlive({ ...self, pid: Number(pid), startTicks: Number(startTicks) }) !== false
+  );
+}

@@ -1,0 +1,76 @@
+/** How did the run end? Per stream and as a whole. */
+import type { AttemptResult, RunSummary } from '../model.ts';
+import { formatBytes, formatDuration, MIB } from '../units.ts';
+import type { LineValue } from './answer.ts';
+import { renderTable } from './table.ts';
+
+/** Memory reserved but not used, in GB·s: what better estimates could give back. */
+export function wasteGbSeconds({
+  estimateBytes,
+  averageBytes,
+  startedMs,
+  endedMs,
+}: AttemptResult): number | undefined {
+  if (averageBytes === undefined) return undefined;
+  return (Math.max(0, estimateBytes - averageBytes) / 1024 ** 3) * ((endedMs - startedMs) / 1000);
+}
+
+/** The summary as `key:value` lines. */
+export function summaryLines(summary: RunSummary): [string, LineValue][] {
+  const { results } = summary;
+  const done = results.filter(({ outcome }) => outcome === 'done').length;
+  return [
+    ['epic', summary.epic],
+    ['streams_done', done],
+    ['streams_not_done', results.length - done],
+    ['done_earlier', summary.earlierDone],
+    ['seconds', round((summary.endedMs - summary.startedMs) / 1000)],
+    [
+      'lower_bound_seconds',
+      summary.lowerBoundMs === undefined ? undefined : round(summary.lowerBoundMs / 1000),
+    ],
+    ['highest_use_mb', Math.round(summary.highestBytes / MIB)],
+    ['highest_agents', summary.highestAgents],
+    ['waste_gb_seconds', round(totalWaste(results))],
+    ['killed_by_us', summary.killedByUs],
+    ['killed_by_kernel', summary.killedByKernel],
+    ['exit_code', summary.exitCode],
+  ];
+}
+
+/** The summary as a table for people. */
+export async function summaryTable(summary: RunSummary): Promise<string> {
+  const rows = summary.results.map((result) => {
+    const waste = wasteGbSeconds(result);
+    return [
+      result.key.slice(summary.epic.length + 1),
+      result.outcome,
+      String(result.attempt),
+      result.peakBytes === undefined ? '-' : `${formatBytes(result.peakBytes)} ${result.peakKind ?? ''}`,
+      formatBytes(result.estimateBytes),
+      waste === undefined ? '-' : `${waste.toFixed(1)} GB·s`,
+      formatDuration(result.endedMs - result.startedMs),
+      result.outcome === 'done' ? '' : result.reason,
+    ];
+  });
+  const tookMs = summary.endedMs - summary.startedMs;
+  const bound =
+    summary.lowerBoundMs === undefined || summary.lowerBoundMs === 0
+      ? ''
+      : `, ${(tookMs / summary.lowerBoundMs).toFixed(2)} x the least possible (${formatDuration(summary.lowerBoundMs)})`;
+  const done = summary.results.filter(({ outcome }) => outcome === 'done').length;
+  return [
+    await renderTable(['stream', 'outcome', 'attempts', 'peak', 'estimate', 'waste', 'time', ''], rows),
+    `${summary.epic}: ${done} of ${summary.results.length} done in ${formatDuration(tookMs)}${bound}; at most ${summary.highestAgents} at once, ${formatBytes(summary.highestBytes)}.`,
+    `Killed by us: ${summary.killedByUs}, by the kernel: ${summary.killedByKernel}.${summary.earlierDone > 0 ? ` Done in an earlier run: ${summary.earlierDone}.` : ''}`,
+    '',
+  ].join('\n');
+}
+
+function totalWaste(results: readonly AttemptResult[]): number {
+  return results.reduce((sum, result) => sum + (wasteGbSeconds(result) ?? 0), 0);
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10;
+}
