@@ -1,0 +1,87 @@
+/** memory-monitor check: may an agent start now? What cron lines and scripts ask most often, so it loads little. */
+import { EXIT, Failure } from '../../failure.ts';
+import { flagText, shownWord, type Call } from '../../flags.ts';
+import type { Answer } from '../../output/answer.ts';
+import { judgeCapacity, spawnCapacity } from '../../policy/capacity.ts';
+import { judgeHealth } from '../../policy/health.ts';
+import { readProcessTable } from '../../probe/processes.ts';
+import { loadLedger } from '../../state/ledger.ts';
+import { formatBytes, gigabytes, MIB, parseSize } from '../../units.ts';
+import { openContext } from '../context.ts';
+import { checkLeases } from '../leases.ts';
+
+/** Exit 75 where the need does not fit, else by the machine's level: 0, 20, 30. */
+export async function run(call: Call): Promise<Answer> {
+  const context = await openContext(call);
+  const { settings, memory, nowMs } = context;
+  const { leases } = loadLedger(context.stateDir());
+  const checked = checkLeases(leases, context.liveness().isAlive, nowMs, () => readProcessTable());
+  const need = readNeed(call, settings.memoryPerAgentBytes);
+
+  const capacity = judgeCapacity({ settings, memory, leases: checked, budget: undefined });
+  const health = judgeHealth(memory, settings);
+  const fits = spawnCapacity(capacity, need.bytes);
+  const isThere = need.isAsked ? fits >= need.count : true;
+  const alone =
+    fits === 0 && capacity.liveAgents === 0 && memory.availableBytes >= settings.admission.floorBytes;
+
+  const exitCode = !isThere
+    ? EXIT.later
+    : { normal: EXIT.ok, warning: EXIT.warning, critical: EXIT.critical }[health.level];
+  const [tightest] = capacity.rooms;
+  return {
+    exitCode,
+    json: {
+      level: health.level,
+      reason: health.reason,
+      need,
+      spawnCapacity: fits,
+      singleAgent: alone,
+      memory,
+      capacity,
+    },
+    lines: [
+      ['level', health.level],
+      ['reason', health.reason],
+      ['total_memory', gigabytes(memory.totalBytes)],
+      ['available_memory', gigabytes(memory.availableBytes)],
+      ['memory_unit', 'GB'],
+      ['running_agents', capacity.liveAgents],
+      ['max_concurrent', capacity.maxConcurrent],
+      ['spawn_capacity', fits],
+      ['single_agent', alone ? true : undefined],
+      ['memory_enabled', settings.enabled],
+      ['mode', capacity.mode],
+      ['limited_by', tightest?.limit],
+      [
+        'headroom_mb',
+        Number.isFinite(capacity.headroomBytes) ? Math.round(capacity.headroomBytes / MIB) : undefined,
+      ],
+      [
+        'short_by_mb',
+        isThere ? undefined : Math.ceil(Math.max(0, need.bytes * need.count - capacity.headroomBytes) / MIB),
+      ],
+    ],
+    table: () =>
+      [
+        `${health.level}: ${health.reason}.`,
+        need.isAsked
+          ? `${isThere ? 'There is' : 'There is no'} room for ${need.count} more of ${formatBytes(need.bytes)}.`
+          : `${fits} more agents of ${formatBytes(need.bytes)} may start; ${capacity.liveAgents} of ${capacity.maxConcurrent} run.`,
+        `Tightest: ${tightest?.name ?? 'the machine'}, ${formatBytes(Math.max(0, tightest?.headroomBytes ?? 0))} of headroom.`,
+      ].join('\n'),
+    talk: context.warnings,
+  };
+}
+
+/** `--need 3`: three agents as the settings have them; `--need 4GB`: one of that size. */
+function readNeed(call: Call, perAgentBytes: number): { count: number; bytes: number; isAsked: boolean } {
+  const text = flagText(call, 'need');
+  if (text === undefined) return { count: 1, bytes: perAgentBytes, isAsked: false };
+  if (/^\d{1,4}$/.test(text) && Number(text) > 0)
+    return { count: Number(text), bytes: perAgentBytes, isAsked: true };
+  const bytes = parseSize(text);
+  if (bytes === undefined || bytes < MIB)
+    throw new Failure(`--need ${shownWord(text)} is neither a number of agents nor a size; write 3 or 4GB`);
+  return { count: 1, bytes, isAsked: true };
+}

@@ -1,0 +1,54 @@
+/** memory-monitor health: machine, ledger and settings in one look, in the ancestors' fields. */
+import { EXIT } from '../../failure.ts';
+import type { Call } from '../../flags.ts';
+import type { Answer } from '../../output/answer.ts';
+import { counts } from '../../policy/charge.ts';
+import { judgeHealth } from '../../policy/health.ts';
+import { readProcessTable } from '../../probe/processes.ts';
+import { loadLedger } from '../../state/ledger.ts';
+import { megabytes } from '../../units.ts';
+import { openContext } from '../context.ts';
+import { checkLeases } from '../leases.ts';
+
+/** Exit by the machine's level: 0, 20, 30. */
+export async function run(call: Call): Promise<Answer> {
+  const context = await openContext(call);
+  const { memory, settings, nowMs } = context;
+  const checked = checkLeases(loadLedger(context.stateDir()).leases, context.liveness().isAlive, nowMs, () =>
+    readProcessTable(),
+  );
+
+  const health = judgeHealth(memory, settings);
+  const active = checked.filter(({ life, lease }) => counts(life) && lease.role !== 'coordinator');
+  const voided = checked.length - checked.filter(({ life }) => counts(life)).length;
+  const memoryStats = {
+    process_memory_mb: megabytes(process.memoryUsage.rss()),
+    system_memory_available_mb: megabytes(memory.availableBytes),
+    active_agents: active.length,
+    registered_agents: checked.length,
+  };
+
+  return {
+    exitCode: { normal: EXIT.ok, warning: EXIT.warning, critical: EXIT.critical }[health.level],
+    json: { level: health.level, reason: health.reason, memory_stats: memoryStats },
+    lines: [
+      ['level', health.level],
+      ['reason', health.reason],
+      ...Object.entries(memoryStats),
+      ['void_leases', voided],
+      [
+        'coordinator_running',
+        checked.some(({ life, lease }) => counts(life) && lease.role === 'coordinator'),
+      ],
+      ['memory_enabled', settings.enabled],
+      ['state_folder', context.stateDir()],
+    ],
+    table: () =>
+      [
+        `${health.level}: ${health.reason}.`,
+        `${active.length} agents run, ${voided} leases are void${voided > 0 ? ' (`memory-monitor cleanup` removes them)' : ''}.`,
+        `State: ${context.stateDir()}. This look took ${memoryStats.process_memory_mb}MB itself.`,
+      ].join('\n'),
+    talk: context.warnings,
+  };
+}

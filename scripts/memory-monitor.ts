@@ -1,0 +1,58 @@
+/** How is this machine's memory, and who uses it: `memory-monitor SUB-COMMAND`. */
+import { main } from '../lib/cli.ts';
+import type { Program } from '../lib/flags.ts';
+
+const program: Program = {
+  name: 'memory-monitor',
+  summary: "this machine's memory, its limits, and the agents that use it",
+  commands: {
+    check: {
+      summary: 'may an agent start now: 0 yes, 20 yes but memory is getting short, 30 critical, 75 not now',
+      flags: {
+        need: {
+          value: 'N|SIZE',
+          meaning: 'room for N agents, or for one of this size (4GB); 75 where it is not there',
+        },
+      },
+      load: () => import('../lib/commands/memory-monitor/check.ts').then((m) => m.run),
+    },
+    usage: {
+      summary: 'machine, cgroups, swap, pressure, and what is ours',
+      load: () => import('../lib/commands/memory-monitor/usage.ts').then((m) => m.run),
+    },
+    limits: {
+      summary: 'every setting with its value, its origin and the reason',
+      args: '[SECTION]',
+      load: () => import('../lib/commands/memory-monitor/limits.ts').then((m) => m.run),
+    },
+    processes: {
+      summary: 'agents as process trees',
+      load: () => import('../lib/commands/memory-monitor/processes.ts').then((m) => m.run),
+    },
+    health: {
+      summary: 'machine, ledger and settings in one look',
+      load: () => import('../lib/commands/memory-monitor/health.ts').then((m) => m.run),
+    },
+    watch: {
+      summary: 'one look after another until Ctrl-C',
+      flags: {
+        interval: { value: 'TIME', meaning: 'between two looks (2s)' },
+        count: { value: 'N', meaning: 'end after N looks' },
+      },
+      load: () => import('../lib/commands/memory-monitor/watch.ts').then((m) => m.run),
+    },
+    cleanup: {
+      summary:
+        'give back shares of the dead, end what they left, remove old logs; touches nothing that is not ours',
+      flags: { keep: { value: 'TIME', meaning: 'logs and outputs of runs younger than this stay (30d)' } },
+      load: () => import('../lib/commands/memory-monitor/cleanup.ts').then((m) => m.run),
+    },
+  },
+  examples: [
+    'memory-monitor check --need 4GB || echo "not now"',
+    'memory-monitor limits memory_management',
+    'memory-monitor watch --interval 5s',
+  ],
+};
+
+await main(program);
