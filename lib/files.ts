@@ -78,12 +78,29 @@ export function isThere(path: string): boolean {
   return existsSync(path);
 }
 
-/** Modification time (epoch ms) and size in bytes, or undefined where there is no such file. */
+/** What is at a path, or undefined where there is nothing (also below something that is no folder). */
 export function fileFacts(
   path: string,
-): { readonly modifiedMs: number; readonly bytes: number; readonly isDirectory: boolean } | undefined {
-  const facts = statSync(path, { throwIfNoEntry: false });
-  return facts && { modifiedMs: facts.mtimeMs, bytes: facts.size, isDirectory: facts.isDirectory() };
+):
+  | {
+      readonly modifiedMs: number;
+      readonly bytes: number;
+      readonly isDirectory: boolean;
+      readonly isFile: boolean;
+    }
+  | undefined {
+  try {
+    const facts = statSync(path);
+    return {
+      modifiedMs: facts.mtimeMs,
+      bytes: facts.size,
+      isDirectory: facts.isDirectory(),
+      isFile: facts.isFile(),
+    };
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined;
+    throw fileFailure('look at', path, error);
+  }
 }
 
 /** Makes a folder and its parents, readable by this user alone. */
@@ -222,7 +239,9 @@ export function removeTree(path: string): void {
 
 /** Puts a damaged file aside as NAME.damaged-TIME and answers where; nothing is written over. */
 export function putAside(path: string, nowMs: number): string {
-  const aside = `${path}.damaged-${new Date(nowMs).toISOString().replace(/[:.]/g, '')}`;
+  const name = `${path}.damaged-${new Date(nowMs).toISOString().replace(/[:.]/g, '')}`;
+  let aside = name;
+  for (let again = 2; isThere(aside); again += 1) aside = `${name}-${again}`;
   moveFile(path, aside);
   return aside;
 }

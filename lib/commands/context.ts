@@ -68,7 +68,7 @@ function findHome(env: NodeJS.ProcessEnv): string | undefined {
 /** `--set section.key=value`, by dotted key. */
 function readOverrides(call: Call): Record<string, string> {
   const words = call.flags['set'];
-  const overrides: Record<string, string> = {};
+  const overrides: Record<string, string> = Object.create(null) as Record<string, string>;
   for (const word of Array.isArray(words) ? (words as readonly string[]) : []) {
     const equals = word.indexOf('=');
     if (equals <= 0) throw new Failure(`--set ${shownWord(word)}: write SECTION.KEY=VALUE`);

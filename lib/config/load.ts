@@ -124,7 +124,9 @@ function partOfMachine(
 ): { value: number; reason: string } {
   const perUnit = setting.type === 'gigabytes' ? GIB / MIB : 1;
   const mostMb = Number(setting.standard) * perUnit;
-  const roundedMb = Math.floor(machineTotalBytes / MIB / part / stepMb) * stepMb;
+  // A machine sold with 24 GB reports 23.5: to the nearest step, except where the part is the whole, which must exist.
+  const round = part === 1 ? Math.floor : Math.round;
+  const roundedMb = round(machineTotalBytes / MIB / part / stepMb) * stepMb;
   const machine = formatBytes(machineTotalBytes).replace(/(?=[KMG]B$)/, ' ');
   const share = part === 1 ? `all of ${machine}` : `1/${part} of ${machine}`;
   if (roundedMb < leastMb)

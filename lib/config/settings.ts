@@ -6,7 +6,7 @@ export type SettingType =
 
 export type SettingValue = boolean | number | string;
 
-/** 1/part of the machine, rounded down in steps of stepMb, at least leastMb, at most the workstation's figure. */
+/** 1/part of the machine, rounded to the nearest stepMb (the whole machine: down), at least leastMb, at most the workstation's figure. */
 export interface MachinePart {
   readonly part: number;
   readonly stepMb: number;

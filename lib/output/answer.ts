@@ -16,9 +16,17 @@ export interface Answer {
   readonly talk?: readonly string[];
 }
 
-/** One `key:value` line. A value is one line by construction: line breaks would forge further keys. */
+/** Whatever some reader takes for the end of a line, and what a terminal would obey. */
+const UNPRINTABLES = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028\u2029]+/g;
+
+/** The text as one line by construction: a line break in it would forge a further line. */
+export function oneLine(text: string): string {
+  return text.replace(UNPRINTABLES, ' ');
+}
+
+/** One `key:value` line. */
 export function keyValueLine(key: string, value: Exclude<LineValue, undefined>): string {
-  return `${key}:${String(value).replace(/[\r\n\u2028\u2029]+/g, ' ')}`;
+  return `${key}:${oneLine(String(value))}`;
 }
 
 /** The text of an answer in the form that was asked for, with a newline at its end if it is not empty. */

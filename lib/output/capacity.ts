@@ -1,6 +1,6 @@
 /** How much room is there, and who takes it? Capacity as lines and as a table. */
 import type { MemorySnapshot, Settings } from '../model.ts';
-import type { Capacity } from '../policy/capacity.ts';
+import { spawnLimit, type Capacity } from '../policy/capacity.ts';
 import { formatBytes, gigabytes, MIB } from '../units.ts';
 import type { LineValue } from './answer.ts';
 import { renderTable } from './table.ts';
@@ -20,7 +20,6 @@ export function capacityLines({
   spawnCapacity,
 }: CapacityView): [string, LineValue][] {
   const { settings, memory } = context;
-  const [tightest] = capacity.rooms;
   return [
     ['total_memory', gigabytes(memory.totalBytes)],
     ['available_memory', gigabytes(memory.availableBytes)],
@@ -36,14 +35,7 @@ export function capacityLines({
       'headroom_mb',
       Number.isFinite(capacity.headroomBytes) ? Math.round(capacity.headroomBytes / MIB) : undefined,
     ],
-    [
-      'limited_by',
-      capacity.liveAgents >= capacity.maxConcurrent
-        ? 'max_concurrent'
-        : settings.enabled
-          ? tightest?.limit
-          : 'max_concurrent',
-    ],
+    ['limited_by', spawnLimit(capacity, estimateBytes)],
   ];
 }
 

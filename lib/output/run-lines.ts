@@ -1,10 +1,11 @@
 /** What happens in a run, as lines: for pipes and logs, and (as JSON) for programs. */
 import type { RunEvent } from '../model.ts';
 import { formatBytes, formatDuration } from '../units.ts';
+import { oneLine } from './answer.ts';
 
 /** One line for a pipe; undefined for what only the table shows. */
 export function eventLine(event: RunEvent): string {
-  return `${clock(event.atMs)} ${text(event)}`;
+  return `${clock(event.atMs)} ${oneLine(text(event))}`;
 }
 
 /** One JSON line. */

@@ -111,7 +111,7 @@ export function decideAdmission(
     const event = memory.lastMemoryEventMs;
     const youngest = Math.max(
       ...facts.leases.flatMap(({ lease, life }) =>
-        counts(life) && lease.sinceMs > event ? [lease.sinceMs] : [],
+        counts(life) && lease.role !== 'coordinator' && lease.sinceMs > event ? [lease.sinceMs] : [],
       ),
       -Infinity,
     );
@@ -121,6 +121,7 @@ export function decideAdmission(
       return {
         ...common,
         decision: 'wait',
+        wouldFitBytes: 0,
         reason,
         binding: 'caution',
         shortByBytes: undefined,
@@ -193,7 +194,7 @@ function alwaysOne(
   if (roomBytes < leastBytes) return undefined;
   const limitBytes = Math.min(request.limitBytes ?? Infinity, roomBytes);
   const reason = 'single-agent mode: nothing else is running';
-  const warning = `single-agent mode: ${formatBytes(request.estimateBytes)} do not fit, it starts alone with ${formatBytes(roomBytes)} as its limit`;
+  const warning = `single-agent mode: ${formatBytes(request.estimateBytes)} do not fit, it starts alone with ${formatBytes(limitBytes)} as its limit`;
   return {
     ...admit(
       { ...common, mode: 'sequential' },

@@ -34,29 +34,60 @@ export function planBatches(
   limits: { readonly headroomBytes: number; readonly slots: number },
 ): { readonly strategy: Strategy; readonly batches: readonly Batch[] } {
   const batches: Batch[] = [];
-  const done = new Set<string>();
-  const known = new Set(streams.map(({ key }) => key));
-  let waiting = [...streams];
-  while (waiting.length > 0) {
-    const taken: Stream[] = [];
-    let estimateBytes = 0;
-    for (const stream of waiting) {
-      const ready = stream.dependsOn.every((key) => done.has(key) || !known.has(key));
-      const conflict = taken.some(
-        (other) => other.conflictsWith.includes(stream.key) || stream.conflictsWith.includes(other.key),
-      );
-      const fits =
-        taken.length === 0 ||
-        (taken.length < limits.slots && estimateBytes + estimateOf(stream) <= limits.headroomBytes);
-      if (!ready || conflict || !fits) continue;
-      taken.push(stream);
-      estimateBytes += estimateOf(stream);
+  const order = new Map(streams.map(({ key }, at) => [key, at]));
+  const followers = followersOf(streams);
+  const missing = new Map(
+    streams.map(({ key, dependsOn }) => [key, dependsOn.filter((needed) => order.has(needed)).length]),
+  );
+  let ready = streams.filter(({ key }) => missing.get(key) === 0);
+  while (ready.length > 0) {
+    const { taken, estimateBytes } = firstFit(ready, estimateOf, limits);
+    const freed = [...taken.values()].flatMap(({ key }) =>
+      (followers.get(key) ?? []).filter((follower) => {
+        const left = (missing.get(follower.key) ?? 0) - 1;
+        missing.set(follower.key, left);
+        return left === 0;
+      }),
+    );
+    ready = ready.filter(({ key }) => !taken.has(key));
+    if (freed.length > 0) {
+      ready = [...ready, ...freed].sort((a, b) => (order.get(a.key) ?? 0) - (order.get(b.key) ?? 0));
     }
-    if (taken.length === 0) break;
-    for (const { key } of taken) done.add(key);
-    waiting = waiting.filter(({ key }) => !done.has(key));
-    batches.push({ keys: taken.map(({ key }) => key), estimateBytes });
+    batches.push({ keys: [...taken.keys()], estimateBytes });
   }
-  const largest = Math.max(0, ...batches.map(({ keys }) => keys.length));
+  const largest = batches.reduce((most, { keys }) => Math.max(most, keys.length), 0);
   return { strategy: strategyOf(batches.length, largest, streams.length), batches };
+}
+
+/** What of these can run together, in their order; the first one always. */
+function firstFit(
+  ready: readonly Stream[],
+  estimateOf: (stream: Stream) => number,
+  limits: { readonly headroomBytes: number; readonly slots: number },
+): { readonly taken: ReadonlyMap<string, Stream>; readonly estimateBytes: number } {
+  const taken = new Map<string, Stream>();
+  const excluded = new Set<string>();
+  let estimateBytes = 0;
+  for (const stream of ready) {
+    if (taken.size > 0 && taken.size >= limits.slots) break;
+    const fits = taken.size === 0 || estimateBytes + estimateOf(stream) <= limits.headroomBytes;
+    const conflict = excluded.has(stream.key) || stream.conflictsWith.some((key) => taken.has(key));
+    if (!fits || conflict) continue;
+    taken.set(stream.key, stream);
+    for (const key of stream.conflictsWith) excluded.add(key);
+    estimateBytes += estimateOf(stream);
+  }
+  return { taken, estimateBytes };
+}
+
+function followersOf(streams: readonly Stream[]): ReadonlyMap<string, readonly Stream[]> {
+  const followers = new Map<string, Stream[]>();
+  for (const stream of streams) {
+    for (const key of stream.dependsOn) {
+      const list = followers.get(key);
+      if (list) list.push(stream);
+      else followers.set(key, [stream]);
+    }
+  }
+  return followers;
 }

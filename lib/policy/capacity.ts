@@ -117,12 +117,23 @@ export const STARTS_PER_MODE = {
 
 /** How many agents of this estimate may start now. */
 export function spawnCapacity(capacity: Capacity, estimateBytes: number): number {
+  return countOf(capacity, estimateBytes).count;
+}
+
+/** Which limit says so: the slots, the mode, or the tightest room of memory. */
+export function spawnLimit(capacity: Capacity, estimateBytes: number): BindingLimit | 'mode' {
+  const { count, slots, fits } = countOf(capacity, estimateBytes);
+  if (count === slots) return 'max_concurrent';
+  return count === fits ? (capacity.rooms[0]?.limit ?? 'machine') : 'mode';
+}
+
+function countOf(capacity: Capacity, estimateBytes: number): { count: number; slots: number; fits: number } {
   const slots = Math.max(0, capacity.maxConcurrent - capacity.liveAgents);
   const fits =
     capacity.headroomBytes === Infinity
       ? Infinity
       : Math.floor(capacity.headroomBytes / Math.max(1, estimateBytes));
-  return Math.min(slots, fits, STARTS_PER_MODE[capacity.mode]);
+  return { count: Math.min(slots, fits, STARTS_PER_MODE[capacity.mode]), slots, fits };
 }
 
 function gb(bytes: number): string {

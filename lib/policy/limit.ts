@@ -25,7 +25,7 @@ export function limitRules(limitBytes: number | undefined, statedEstimateBytes?:
 const LEAVE_SHARE = 0.9;
 const ORDER: readonly Level[] = ['normal', 'warning', 'critical', 'over'];
 
-/** The level of an agent now; `before` gives the hysteresis. */
+/** The level of an agent now; `before` gives the hysteresis, for each level on the way down. */
 export function judgeLevel(bytes: number, rules: LimitRules, before: Level): Level {
   const threshold = {
     normal: 0,
@@ -38,8 +38,8 @@ export function judgeLevel(bytes: number, rules: LimitRules, before: Level): Lev
       (level) =>
         level === 'normal' || (level === 'over' ? bytes > threshold.over : bytes >= threshold[level]),
     ) ?? 'normal';
-  if (ORDER.indexOf(reached) >= ORDER.indexOf(before)) return reached;
-  return bytes >= threshold[before] * LEAVE_SHARE ? before : reached;
+  const held = ORDER.slice(ORDER.indexOf(reached) + 1, ORDER.indexOf(before) + 1);
+  return held.findLast((level) => bytes >= threshold[level] * LEAVE_SHARE) ?? reached;
 }
 
 /** `WARNING: Memory exceeded 1024MB at 1156.3MB`, and the time to the limit at the present rate where it grows. */

@@ -83,20 +83,26 @@ export function chainLengths(
 ): Map<string, number> {
   const allKnown = streams.every((stream) => expectedMs(stream) !== undefined);
   const own = (stream: Stream): number => (allKnown ? (expectedMs(stream) ?? 0) : 1);
-  const followers = new Map<string, Stream[]>();
-  for (const stream of streams) {
-    for (const key of stream.dependsOn) followers.set(key, [...(followers.get(key) ?? []), stream]);
+  const byKey = new Map(streams.map((stream) => [stream.key, stream]));
+  const followersLeft = new Map<string, number>();
+  for (const { dependsOn } of streams) {
+    for (const key of dependsOn) followersLeft.set(key, (followersLeft.get(key) ?? 0) + 1);
   }
+  // From the ends of the chains towards their heads, without recursion: a chain may be ten thousand streams long.
   const lengths = new Map<string, number>();
-  const measure = (stream: Stream): number => {
-    const known = lengths.get(stream.key);
-    if (known !== undefined) return known;
-    const length = own(stream) + Math.max(0, ...(followers.get(stream.key) ?? []).map(measure));
+  const longestBehind = new Map<string, number>();
+  const settled = streams.filter(({ key }) => !followersLeft.has(key));
+  for (let stream = settled.pop(); stream !== undefined; stream = settled.pop()) {
+    const length = own(stream) + (longestBehind.get(stream.key) ?? 0);
     lengths.set(stream.key, length);
-    return length;
-  };
-  // Without expected times only what others wait for counts: a lone stream must not go before the order it was written in.
-  for (const stream of streams) measure(stream);
+    for (const key of stream.dependsOn) {
+      longestBehind.set(key, Math.max(longestBehind.get(key) ?? 0, length));
+      const left = (followersLeft.get(key) ?? 0) - 1;
+      followersLeft.set(key, left);
+      const needed = left === 0 ? byKey.get(key) : undefined;
+      if (needed !== undefined) settled.push(needed);
+    }
+  }
   return lengths;
 }
 
@@ -120,10 +126,6 @@ export function lowerBoundMs(
   );
   const area = streams.reduce((sum, { ms, memoryBytes }) => sum + (ms ?? 0) * memoryBytes, 0);
   const total = [...timeOf.values()].reduce((sum, ms) => sum + ms, 0);
-  return Math.max(
-    0,
-    ...chains.values(),
-    area / Math.max(1, limits.budgetBytes),
-    total / Math.max(1, limits.slots),
-  );
+  const longest = [...chains.values()].reduce((most, length) => Math.max(most, length), 0);
+  return Math.max(longest, area / Math.max(1, limits.budgetBytes), total / Math.max(1, limits.slots));
 }

@@ -4,11 +4,6 @@ export type Shell = 'sh' | 'bash' | 'zsh' | 'fish';
 
 const CONTROL = /[\u0000-\u0008\u000a-\u001f\u007f]/;
 
-/** A name that every shell, and Node's --env-file, takes for a variable. */
-export function isVariableName(name: string): boolean {
-  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(name);
-}
-
 /**
  * The value as it stands behind `NAME=` in an environment file, or undefined where no form exists.
  *

@@ -14,7 +14,13 @@ export default function setup(project: TestProject): () => void {
   const root = join(import.meta.dirname, '..', '..');
   // Inside the checkout, so that packages left out of the bundle are still found from it.
   const bundleDir = mkdtempSync(join(root, 'dist-test-'));
-  execFileSync(process.execPath, [join(root, 'tools', 'build.mjs'), bundleDir], { stdio: 'inherit' });
+  const remove = (): void => rmSync(bundleDir, { recursive: true, force: true });
+  try {
+    execFileSync(process.execPath, [join(root, 'tools', 'build.mjs'), bundleDir], { stdio: 'inherit' });
+  } catch (error) {
+    remove();
+    throw error;
+  }
   project.provide('bundleDir', bundleDir);
-  return () => rmSync(bundleDir, { recursive: true, force: true });
+  return remove;
 }

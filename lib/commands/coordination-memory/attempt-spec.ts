@@ -10,6 +10,7 @@ import { readExecutable } from '../../probe/executable.ts';
 import { prepareAttempt } from '../../state/attempts.ts';
 import type { EpicPaths } from '../../state/paths.ts';
 import { MIB } from '../../units.ts';
+import { kindOf } from './plan-streams.ts';
 
 export interface SpecWorld {
   readonly settings: Settings;
@@ -29,7 +30,7 @@ export function buildSpec(
   granted: { readonly estimateBytes: number; readonly limitBytes: number | undefined },
 ): AttemptSpec {
   const { stream } = planned;
-  const kind = world.settings.agents.get(stream.kind);
+  const kind = kindOf(stream, world.settings);
   const cwd = stream.cwd ?? world.projectDir;
   const env: NodeJS.ProcessEnv = { ...world.env, ...kind?.env, ...stream.env };
   const find = (word: string): Executable => readExecutable(word, env, cwd);

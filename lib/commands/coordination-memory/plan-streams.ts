@@ -37,8 +37,9 @@ export async function planStreams(call: Call, context: Context, paths: EpicPaths
 
   const faults: string[] = [];
   const planned = planOrder(streams, expectedMs).map((stream): PlannedStream => {
-    const kind = settings.agents.get(stream.kind);
-    if (stream.command === undefined && kind === undefined) faults.push(unknownKind(stream, settings));
+    const kind = kindOf(stream, settings);
+    if (stream.command === undefined && (kind === undefined || kind.command.length === 0))
+      faults.push(unknownKind(stream, settings));
     const needs = needsOf(stream, kind, settings, kinds.takesHeap(stream, kind), mostBytes);
     const impossible =
       needs.estimateFrom !== 'prior' && settings.enabled && needs.estimateBytes > mostBytes
@@ -107,13 +108,19 @@ export function needsOf(
   return { estimateBytes: Math.min(stated ?? prior, limitBytes), limitBytes, heapMb, estimateFrom };
 }
 
+/** The kind's entry in the settings, else the one called `default`. A stream with a command of its own needs none. */
+export function kindOf(stream: Pick<Stream, 'kind' | 'command'>, settings: Settings): AgentKind | undefined {
+  const own = settings.agents.get(stream.kind);
+  return own ?? (stream.command === undefined ? settings.agents.get('default') : undefined);
+}
+
 function unknownKind(stream: Stream, settings: Settings): string {
   const known = [...settings.agents.keys()];
   const list =
     known.length > 0
       ? `there ${known.length === 1 ? 'is' : 'are'} ${known.join(', ')}`
       : 'agents: in .claude-pm.yaml is empty';
-  return `${stream.source}: ${stream.key} is for agents of kind ${stream.kind}, and no command is known for it (${list}); add it under agents: in .claude-pm.yaml, or give the stream a command`;
+  return `${stream.source}: ${stream.key} is for agents of kind ${stream.kind}, and no command is known for it (${list}); add it, or one called default, under agents: in .claude-pm.yaml, or give the stream a command`;
 }
 
 /** Which commands take a heap flag: asked once for each program. */

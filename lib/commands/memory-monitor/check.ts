@@ -2,7 +2,7 @@
 import { EXIT, Failure } from '../../failure.ts';
 import { flagText, shownWord, type Call } from '../../flags.ts';
 import type { Answer } from '../../output/answer.ts';
-import { judgeCapacity, spawnCapacity } from '../../policy/capacity.ts';
+import { judgeCapacity, spawnCapacity, spawnLimit } from '../../policy/capacity.ts';
 import { judgeHealth } from '../../policy/health.ts';
 import { readProcessTable } from '../../probe/processes.ts';
 import { loadLedger } from '../../state/ledger.ts';
@@ -52,7 +52,7 @@ export async function run(call: Call): Promise<Answer> {
       ['single_agent', alone ? true : undefined],
       ['memory_enabled', settings.enabled],
       ['mode', capacity.mode],
-      ['limited_by', tightest?.limit],
+      ['limited_by', spawnLimit(capacity, need.bytes)],
       [
         'headroom_mb',
         Number.isFinite(capacity.headroomBytes) ? Math.round(capacity.headroomBytes / MIB) : undefined,

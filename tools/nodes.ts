@@ -1,0 +1,63 @@
+/**
+ * Do the scripts run as they are, without tsx, on every Node that strips types? `npm run test:nodes [22 24 26]`
+ * Brings each Node by the npm package `node` into a temporary folder, calls every script there, and runs a small epic.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { $ } from 'zx';
+
+const root = join(import.meta.dirname, '..');
+const versions = process.argv.length > 2 ? process.argv.slice(2) : ['22', '24', '26'];
+const CALLS: readonly (readonly string[])[] = [
+  ['memory-monitor', 'check'],
+  ['memory-monitor', 'limits', '--json'],
+  ['memory-monitor', 'processes'],
+  ['coordination-memory', 'shop', 'plan', '--project', join(root, 'example')],
+  ['memory-env', 'check'],
+  ['coordinator-setup', 'check'],
+  ['start-coordinator'],
+];
+/** 20: a warning of the machine or of a setting; 30 and 75: this machine has no room now. All of them are answers. */
+const ANSWERS = new Set([0, 20, 30, 75]);
+
+const dir = mkdtempSync(join(tmpdir(), 'claude-pm-nodes-'));
+let failed = 0;
+try {
+  for (const version of versions) {
+    const home = join(dir, version);
+    await $({ quiet: true })`npm install --prefix ${home} --no-fund --no-audit --no-save node@${version}`;
+    const node = join(home, 'node_modules', 'node', 'bin', 'node');
+    const full = (await $({ quiet: true })`${node} --version`).stdout.trim();
+    const env = { ...process.env, HOME: home, CLAUDE_PM_STATE_DIR: join(home, 'state'), NODE_OPTIONS: '' };
+    const shell = $({ quiet: true, nothrow: true, env, cwd: root });
+
+    for (const [script = '', ...words] of CALLS) {
+      const { exitCode, stderr } = await shell`${node} ${join(root, 'scripts', `${script}.ts`)} ${words}`;
+      report(
+        full,
+        [script, ...words].join(' '),
+        ANSWERS.has(exitCode ?? -1) && !/Warning|SyntaxError/.test(stderr),
+        `exit ${exitCode} ${stderr.slice(0, 200)}`,
+      );
+    }
+    const run =
+      await shell`printf 'echo one\necho two\n' | ${node} ${join(root, 'scripts', 'coordination-memory.ts')} demo run --streams - --project ${home} --set memory_management.enabled=false`;
+    report(
+      full,
+      'coordination-memory demo run',
+      run.exitCode === 0 && run.stdout.includes('streams_done:2'),
+      `exit ${run.exitCode} ${run.stderr.slice(0, 200)}`,
+    );
+  }
+} finally {
+  rmSync(dir, { recursive: true, force: true });
+}
+process.exitCode = failed > 0 ? 1 : 0;
+
+function report(version: string, call: string, ok: boolean, detail: string): void {
+  if (!ok) failed += 1;
+  console.log(
+    `${ok ? 'ok  ' : 'FAIL'} ${version} ${call.replaceAll(root, '.')}${ok ? '' : ` (${detail.trim()})`}`,
+  );
+}
