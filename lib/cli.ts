@@ -22,24 +22,38 @@ const COMMON_FLAGS: Readonly<Record<string, Flag>> = {
 };
 
 let readerGone = false;
+let answerLost = false;
 
 /** Runs a script: the only place that catches. Never throws; leaves the code in process.exitCode. */
 export async function main(program: Program, argv: readonly string[] = process.argv.slice(2)): Promise<void> {
-  process.stdout.on('error', (error) => {
-    // The reader left (`| head`): commands end by themselves, a run must not leave its agents behind.
-    if (errorCode(error) !== 'EPIPE') throw error;
-    readerGone = true;
-  });
+  watchOutput(program);
+  let code: number;
   try {
-    process.exitCode = await dispatch(program, argv);
+    code = await dispatch(program, argv);
   } catch (error) {
-    process.exitCode = await report(program, argv, error);
+    code = await report(program, argv, error);
   }
+  process.exitCode = answerLost ? EXIT.mend : code;
+}
+
+/** The reader left (`| head`) or its disk is full: commands end by themselves, a run must not leave its agents behind. */
+function watchOutput(program: Program): void {
+  process.stdout.on('error', (error) => {
+    readerGone = true;
+    if (errorCode(error) === 'EPIPE' || answerLost) return;
+    answerLost = true;
+    process.exitCode = EXIT.mend;
+    process.stderr.write(
+      `${program.name}: cannot write the answer to stdout (${errorCode(error) ?? error.message})\n`,
+    );
+  });
+  // Nobody is left to be told.
+  process.stderr.on('error', () => undefined);
 }
 
 async function report(program: Program, argv: readonly string[], error: unknown): Promise<number> {
   if (error instanceof Failure) {
-    if (argv.includes('--json'))
+    if (ownWords(argv).includes('--json'))
       process.stdout.write(`${JSON.stringify({ error: error.message, exit_code: error.exitCode })}\n`);
     process.stderr.write(`${program.name}: ${error.message}\n`);
     return error.exitCode;
@@ -61,7 +75,7 @@ async function report(program: Program, argv: readonly string[], error: unknown)
 
 async function dispatch(program: Program, argv: readonly string[]): Promise<number> {
   const end = argv.indexOf('--');
-  const ours = end < 0 ? argv : argv.slice(0, end);
+  const ours = ownWords(argv);
   if (ours.includes('--version')) {
     const { toolkitVersion } = await import('./probe/toolkit.ts');
     process.stdout.write(`${program.name} ${toolkitVersion()}\n`);
@@ -109,6 +123,12 @@ async function dispatch(program: Program, argv: readonly string[]): Promise<numb
   return result.exitCode;
 }
 
+/** What stands before `--`: the rest is the wrapped command's. */
+function ownWords(argv: readonly string[]): readonly string[] {
+  const end = argv.indexOf('--');
+  return end < 0 ? argv : argv.slice(0, end);
+}
+
 interface Chosen {
   readonly name: string;
   readonly command: Command;
@@ -124,7 +144,7 @@ async function chooseCommand(
 ): Promise<Chosen | undefined> {
   const bare = words
     .map((word, at) => ({ word, at }))
-    .filter(({ word, at }) => !word.startsWith('-') && !isValueOf(words[at - 1]));
+    .filter(({ word, at }) => !word.startsWith('-') && !isValueOf(words[at - 1], program));
   const wantsHelp = words.includes('--help') || words.includes('-h');
   if (bare.length === 0 && wantsHelp) return undefined;
 
@@ -133,9 +153,8 @@ async function chooseCommand(
     if (wantsHelp) return undefined;
     throw usage(program, undefined, `needs ${program.subject} and a sub-command`);
   }
-  const known =
-    program.fallback !== undefined && (named === undefined || !Object.hasOwn(program.commands, named.word));
-  const isFallback = known && (hasRest || named === undefined);
+  const isUnknown = named === undefined || !Object.hasOwn(program.commands, named.word);
+  const isFallback = program.fallback !== undefined && isUnknown && (hasRest || named === undefined);
   const name = isFallback ? program.fallback : named?.word;
   if (name === undefined)
     throw usage(program, undefined, `needs a sub-command: ${Object.keys(program.commands).join(', ')}`);
@@ -151,7 +170,11 @@ async function chooseCommand(
   return { name, command, subject: subject?.word ?? '', words: words.filter((_, at) => !taken.has(at)) };
 }
 
-/** `--project DIR` may stand before the sub-command, so its value is not the sub-command. */
-function isValueOf(word: string | undefined): boolean {
-  return word === '--project' || word === '--set';
+/** `--project DIR` may stand before the sub-command, so its value is not the sub-command; nor is that of a flag of the fallback. */
+function isValueOf(word: string | undefined, program: Program): boolean {
+  if (word?.startsWith('--') !== true) return false;
+  const own = program.fallback === undefined ? undefined : program.commands[program.fallback]?.flags;
+  const flags: Readonly<Record<string, Flag>> = { ...own, ...COMMON_FLAGS };
+  const name = word.slice(2);
+  return Object.hasOwn(flags, name) && flags[name]?.value !== undefined;
 }
