@@ -48,7 +48,8 @@ export function openLocalEngine(largestThatFits: () => number): Engine {
     submit(spec, nowMs) {
       const child = launch(spec);
       const pid = child.pid;
-      if (pid === undefined) throw new Failure(`${spec.key}: cannot be started`);
+      if (pid === undefined)
+        throw new Failure(`${spec.key}: ${programOf(spec)} was not found, or may not be executed`);
       const attempt: Attempt = {
         spec,
         child,
@@ -164,6 +165,10 @@ function view(attempt: Attempt): AttemptView {
     processes: sample?.members.length ?? 0,
     end,
   };
+}
+
+function programOf({ command }: AttemptSpec): string {
+  return typeof command === 'string' ? '/bin/sh' : (command[0] ?? 'nothing');
 }
 
 function launch(spec: AttemptSpec): ChildProcess {

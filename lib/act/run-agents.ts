@@ -41,12 +41,15 @@ interface Agent {
   level: Level;
   stoppedByUs: { outcome: Outcome; reason: string } | undefined;
   concluded: boolean;
-  remainsTold: boolean;
+  /** When something of it was first seen to be left after its end. */
+  remainsSinceMs: number | undefined;
 }
 
 const ORDER: readonly Level[] = ['normal', 'warning', 'critical', 'over'];
 /** Growth is taken over at least this long. */
 const RATE_MS = 500;
+/** What lives this long after KILL cannot be killed now. */
+const STUCK_MS = 5000;
 
 /** The agents of one run. */
 export class RunAgents {
@@ -88,7 +91,7 @@ export class RunAgents {
       level: 'normal',
       stoppedByUs: undefined,
       concluded: false,
-      remainsTold: false,
+      remainsSinceMs: undefined,
     });
     started(tag, pid);
     const { key } = planned.stream;
@@ -114,17 +117,28 @@ export class RunAgents {
 
   /** Forgets agents of which nothing is left, ends what the others left behind. */
   settle(graceMs: number, nowMs: number): void {
-    const { engine, onEvent, released } = this.#world;
+    const { engine, onEvent, released, settings } = this.#world;
     for (const [key, agent] of this.#agents) {
       if (!agent.concluded) continue;
       const { settled, remains, bytes } = engine.settle(key, graceMs, nowMs);
-      if (remains > 0 && !agent.remainsTold) {
-        agent.remainsTold = true;
+      if (remains > 0 && agent.remainsSinceMs === undefined) {
+        agent.remainsSinceMs = nowMs;
         onEvent({ atMs: nowMs, event: 'remains', key, processes: remains, bytes });
       }
-      if (!settled) continue;
+      const stuck =
+        agent.remainsSinceMs !== undefined &&
+        nowMs - agent.remainsSinceMs > settings.cleanupTimeoutMs + STUCK_MS;
+      if (stuck) {
+        // KILL does not reach a process inside the kernel (a dead network disk): a run must end all the same.
+        onEvent({
+          atMs: nowMs,
+          event: 'note',
+          text: `${remains} processes of ${key} outlive KILL; \`cleanup\` tries again`,
+        });
+      }
+      if (!settled && !stuck) continue;
       this.#agents.delete(key);
-      released(agent.tag);
+      if (settled) released(agent.tag);
     }
   }
 

@@ -8,7 +8,7 @@ import { shownWord } from '../flags.ts';
 import type { Liveness } from '../lock.ts';
 import type { MemorySnapshot } from '../model.ts';
 import { isAlive, readSelf } from '../probe/identity.ts';
-import { readMemory } from '../probe/memory.ts';
+import { openMemoryProbe, readMemory } from '../probe/memory.ts';
 import { stateDir } from '../state/paths.ts';
 
 export interface Context extends LoadedSettings {
@@ -53,6 +53,23 @@ export async function readMachineMemory(): Promise<MemorySnapshot> {
   if (process.platform === 'linux') return readMemory();
   const { readMemoryAnywhere } = await import('../probe/memory.ts');
   return readMemoryAnywhere();
+}
+
+/** Memory for a loop that cannot wait: kept descriptors on Linux, elsewhere the last of the looks taken once a second. */
+export function openMachineMemory(first: MemorySnapshot): {
+  readonly read: () => MemorySnapshot;
+  readonly close: () => void;
+} {
+  if (process.platform === 'linux') {
+    const probe = openMemoryProbe();
+    return { read: () => probe.read(), close: () => probe.close() };
+  }
+  let last = first;
+  const timer = setInterval(() => {
+    void readMachineMemory().then((snapshot) => (last = snapshot));
+  }, 1000);
+  timer.unref();
+  return { read: () => last, close: () => clearInterval(timer) };
 }
 
 function findHome(env: NodeJS.ProcessEnv): string | undefined {

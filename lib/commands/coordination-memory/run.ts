@@ -11,13 +11,12 @@ import { eventJson, eventLine } from '../../output/run-lines.ts';
 import { summaryLines, summaryTable } from '../../output/run-summary.ts';
 import { LiveTable } from '../../output/run-table.ts';
 import { readKernelOomKills } from '../../probe/kernel.ts';
-import { openMemoryProbe } from '../../probe/memory.ts';
 import { attemptPaths, writeResult } from '../../state/attempts.ts';
 import { appendJoblog, archiveJoblog, lastEntries, numberStreams, startJoblog } from '../../state/joblog.ts';
 import { logLine } from '../../state/epic.ts';
 import { projectPaths, type EpicPaths } from '../../state/paths.ts';
 import { preloadPath } from '../../act/prepare.ts';
-import { openContext, type Context } from '../context.ts';
+import { openContext, openMachineMemory, type Context } from '../context.ts';
 import { buildSpec, readStopRequest, stopRequestPath, writeEvidence } from './attempt-spec.ts';
 import { HeldBack } from './held-back.ts';
 import { explainPlan } from './plan-facts.ts';
@@ -125,7 +124,7 @@ async function execute(
   const commands = new Map<string, readonly string[] | string>();
 
   const say = openSay(call, plan);
-  const memoryProbe = openMemoryProbe();
+  const memoryProbe = openMachineMemory(context.memory);
   const readMemory = (): typeof context.memory => memoryProbe.read();
   const budget =
     budgetBytes === undefined ? undefined : { bytes: budgetBytes, project: projectDir, epic: paths.epic };
