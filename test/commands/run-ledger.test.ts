@@ -1,0 +1,51 @@
+/** Does a run reserve for all that may start together, and for nothing that may not? */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { RunLedger } from '../../lib/commands/coordination-memory/run-ledger.ts';
+import type { Settings, Stream } from '../../lib/model.ts';
+import { isAlive, readSelf } from '../../lib/probe/identity.ts';
+import { loadLedger } from '../../lib/state/ledger.ts';
+import { GIB, MIB } from '../../lib/units.ts';
+import { someMemory, somePlanned, someSettings, someStream } from '../support/nouns.ts';
+
+let stateDir: string;
+beforeEach(() => {
+  stateDir = mkdtempSync(join(tmpdir(), 'run-ledger-'));
+});
+afterEach(() => rmSync(stateDir, { recursive: true, force: true }));
+
+const open = (availableBytes: number, settings: Settings): RunLedger =>
+  new RunLedger({
+    stateDir,
+    liveness: { self: readSelf(), isAlive },
+    projectDir: '/project',
+    epic: 'shop',
+    settings,
+    budget: undefined,
+    readMemory: () => someMemory(availableBytes),
+  });
+
+describe('RunLedger.admit', () => {
+  const [a, b, c] = [someStream('A', { apart: ['B'] }), someStream('B'), someStream('C')];
+  it.each<[string, Stream[], number, Partial<Settings>, string]>([
+    ['all that fit', [c, a], 12 * GIB, {}, 'C:admit A:admit'],
+    ['one of two that conflict, and what stands behind them', [a, b, c], 12 * GIB, {}, 'A:admit C:admit'],
+    ['one of two that conflict, whichever comes first', [b, a, c], 12 * GIB, {}, 'B:admit C:admit'],
+    ['each on the memory that the ones before it left', [a, c], 2.5 * GIB, { coordinatorMemoryBytes: 0 }, 'A:admit C:admit'],
+    ['not more than there is', [a, c], 3 * GIB, {}, 'A:admit C:wait'],
+    ['not more than may run', [a, c], 12 * GIB, { maxConcurrentAgents: 1 }, 'A:admit C:wait'],
+    ['one at a look where memory is very short', [a, c], 1.9 * GIB, { coordinatorMemoryBytes: 0 }, 'A:admit'],
+  ])('reserves for %s', (_what, streams, availableBytes, change, expected) => {
+    const settings = someSettings({ ...change, admission: { floorBytes: GIB } });
+    const planned = streams.map((stream) => somePlanned(stream, { estimateBytes: 900 * MIB }));
+    const answers = open(availableBytes, settings).admit(planned, 1000);
+    const said = answers.map(({ planned: { stream }, decision }) => `${stream.id}:${decision.decision}`);
+    expect(said.join(' ')).toBe(expected);
+    const reserved = answers.filter(({ decision }) => decision.decision === 'admit');
+    expect(loadLedger(stateDir).leases.map(({ id, key, state }) => [id, key, state])).toEqual(
+      reserved.map(({ tag, planned: { stream } }) => [tag, stream.key, 'starting']),
+    );
+  }); // prettier-ignore
+});
