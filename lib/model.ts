@@ -74,16 +74,96 @@ export interface Executable {
   readonly detail: string | undefined;
 }
 
+/** How bad an alert is: `over` is the hard limit. */
+export type AlertLevel = 'warning' | 'critical' | 'over';
+
+/** One line of memory-alerts.log; the names and units are the file's. */
+export interface AlertRecord {
+  /** ISO 8601, UTC. */
+  readonly timestamp: string;
+  readonly level: AlertLevel;
+  readonly subprocess_id: string;
+  readonly message: string;
+  readonly system_memory: {
+    readonly total_mb: number;
+    readonly available_mb: number;
+    readonly used_mb: number;
+    /** Of the total in use, 0 to 100. */
+    readonly percent: number;
+  };
+}
+
+/** One line of subprocess-stats.jsonl: what one guarded process used from its start to its end. */
+export interface StatsRecord {
+  readonly subprocess_id: string;
+  readonly memory_stats: {
+    readonly start_mb: number | undefined;
+    readonly peak_mb: number | undefined;
+    readonly end_mb: number | undefined;
+    readonly duration_seconds: number;
+    readonly warnings: readonly string[];
+    /** We stopped it. */
+    readonly aborted: boolean;
+  };
+  /** When it ended; ISO 8601, UTC. */
+  readonly timestamp: string;
+}
+
+/** Who is told of alerts, beside the log. */
+export interface AlertSettings {
+  /** An http or https address that gets each alert as JSON by POST; may hold secrets. */
+  readonly webhook: string | undefined;
+  /** Words of a command that gets each alert as JSON on stdin; empty: none. */
+  readonly command: readonly string[];
+  readonly minLevel: AlertLevel;
+  /** How long one delivery may take. */
+  readonly timeoutMs: number;
+}
+
 /** What ends one attempt: the states that a stream can be left in. */
 export type Outcome =
   | 'done'
   | 'failed'
   | 'killed-limit'
   | 'killed-user'
+  | 'killed-machine'
   | 'killed-kernel'
   | 'stopped'
   | 'not-started'
   | 'refused';
+
+/** Why an attempt ended, from evidence; what is done about it depends on nothing else. */
+export type Cause =
+  /** It ended well. */
+  | 'success'
+  /** It ended with an exit code of its own: a failed test, a wrong flag. */
+  | 'failed'
+  /** It died of a fault of its own (SIGSEGV, an abort that has nothing to do with memory). */
+  | 'crash'
+  /** SIGKILL, and nothing says who sent it. */
+  | 'killed-unknown'
+  /** Somebody asked it to end: TERM, INT, HUP from outside. */
+  | 'terminated'
+  /** It took longer than it was given. */
+  | 'timeout'
+  /** Stopped at its own hard limit, by us or by a cgroup that holds that limit. */
+  | 'our-limit'
+  /** We stopped it because the machine ran out of memory. */
+  | 'our-machine'
+  /** Somebody had us stop it. */
+  | 'user'
+  /** Its run was interrupted. */
+  | 'interrupt'
+  /** The kernel killed it because the machine, or a cgroup that it shares, ran out. */
+  | 'kernel-oom'
+  /** Its runtime's own heap limit: V8, a worker's, the JVM's, PHP's. */
+  | 'heap-limit'
+  /** The system had no memory to give for an allocation of its own. */
+  | 'allocation'
+  /** There was no memory to start a process. */
+  | 'spawn-memory'
+  /** Node refused NODE_OPTIONS. */
+  | 'bad-node-options';
 
 /** One independent slice of work. */
 export interface Stream {
@@ -148,7 +228,55 @@ export type LeaseLife = 'live' | 'void-owner-dead' | 'void-expired' | 'unchecked
 
 /** What limits an admission. */
 export type BindingLimit =
-  'machine' | 'cgroup' | 'total_memory_limit' | 'budget' | 'max_concurrent' | 'floor' | 'hold' | 'caution';
+  | 'machine'
+  | 'cgroup'
+  | 'total_memory_limit'
+  | 'budget'
+  | 'max_concurrent'
+  | 'floor'
+  | 'hold'
+  | 'caution'
+  | 'breaker';
+
+/** closed: work starts; open: nothing starts; half-open: one probe may start. */
+export type BreakerPhase = 'closed' | 'open' | 'half-open';
+
+/** The one start that a half-open breaker lets through. */
+export interface BreakerProbe {
+  /** The lease's id, or a name of the asker's own. */
+  readonly id: string;
+  /** Whose death gives the place back; undefined: only its time does. */
+  readonly owner: ProcessIdentity | undefined;
+  readonly sinceMs: number;
+  readonly untilMs: number;
+}
+
+/** Somebody opened the breaker by hand. */
+export interface BreakerHold {
+  readonly by: string;
+  readonly reason: string | undefined;
+  readonly sinceMs: number;
+  /** undefined: until it is closed by hand. */
+  readonly untilMs: number | undefined;
+}
+
+/** The machine's circuit breaker; a hold lies over the phase, which goes its own way below it. */
+export interface BreakerState {
+  readonly phase: BreakerPhase;
+  /** When the phase began. */
+  readonly sinceMs: number;
+  /** How long this opening lasts; 0 unless open. */
+  readonly openMs: number;
+  /** Openings in a row without a probe that passed; 0 while closed. */
+  readonly rounds: number;
+  /** When the machine ran out of memory, oldest first. */
+  readonly eventsMs: readonly number[];
+  /** What opened it; undefined while closed. */
+  readonly reason: string | undefined;
+  /** Only while half-open. */
+  readonly probe: BreakerProbe | undefined;
+  readonly hold: BreakerHold | undefined;
+}
 
 /** Modes shown to people. */
 export type Mode = 'full_parallel' | 'limited_parallel' | 'sequential';
@@ -171,7 +299,27 @@ export interface AttemptResult {
   readonly samples: number;
   /** One sentence for people: why it ended as it did. */
   readonly reason: string;
+  /** undefined where nobody judged it. */
+  readonly cause?: Cause | undefined;
 }
+
+/** What a retry changes: reduce halves for every memory cause, grow enlarges, auto does what the cause asks for. */
+export type RetryPolicy = 'auto' | 'reduce' | 'grow';
+
+/** When and how often something is tried again. */
+export interface RetrySettings {
+  readonly policy: RetryPolicy;
+  /** Further attempts after so many failures of each family; 0: none. */
+  readonly memoryAttempts: number;
+  readonly crashAttempts: number;
+  readonly timeoutAttempts: number;
+  /** Before the first further attempt; doubled for each one after it. */
+  readonly backoffMs: number;
+  readonly backoffCapMs: number;
+}
+
+/** Whether agents get a limit of the kernel's own where the machine gives one. */
+export type KernelCeiling = 'auto' | 'off';
 
 export type ProfileName = 'auto' | 'workstation' | 'laptop' | 'strict';
 
@@ -183,6 +331,16 @@ export interface AgentKind {
   readonly limitBytes: number | undefined;
   readonly heapMb: number | undefined;
   readonly env: Readonly<Record<string, string>>;
+}
+
+/** A command of the user's that is run under memory pressure. */
+export interface PressureHandler {
+  readonly name: string;
+  /** Words to execute at level warning; undefined: nothing at that level. */
+  readonly warning: readonly string[] | undefined;
+  /** Words to execute at level critical; undefined: those of level warning. */
+  readonly critical: readonly string[] | undefined;
+  readonly timeoutMs: number;
 }
 
 /** The effective settings, in the units of the code. */
@@ -211,6 +369,7 @@ export interface Settings {
     readonly sampleIntervalMs: number;
     /** false: crossings are reported, nothing is stopped. */
     readonly abort: boolean;
+    readonly kernelCeiling: KernelCeiling;
   };
   readonly admission: {
     /** Under this much available nothing starts. */
@@ -224,7 +383,27 @@ export interface Settings {
     /** How long a lease without a process of its own lasts. */
     readonly leaseMs: number;
   };
-  readonly pressure: { readonly warningShare: number; readonly criticalShare: number };
+  readonly pressure: {
+    readonly warningShare: number;
+    readonly criticalShare: number;
+    /** Least time between two handlings of one level. */
+    readonly cooldownMs: number;
+    readonly handlers: readonly PressureHandler[];
+  };
+  readonly circuitBreaker: {
+    /** This many memory events within the window open it. */
+    readonly failures: number;
+    readonly windowMs: number;
+    /** How long the first opening lasts; doubled from one to the next, up to the most. */
+    readonly recoveryMs: number;
+    readonly recoveryMostMs: number;
+    /** With less than this available it opens at once; 0: never for that. */
+    readonly availableBytes: number;
+    /** A probe that lived this long without a memory event has passed. */
+    readonly probeMs: number;
+  };
+  readonly retry: RetrySettings;
+  readonly alerts: AlertSettings;
   readonly agents: ReadonlyMap<string, AgentKind>;
 }
 

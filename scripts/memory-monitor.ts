@@ -41,6 +41,38 @@ const program: Program = {
       },
       load: () => import('../lib/commands/memory-monitor/watch.ts').then((m) => m.run),
     },
+    run: {
+      summary: 'guard one command: its output, signals and exit code pass through',
+      rest: 'CMD [ARG...]',
+      flags: {
+        warning: { value: 'SIZE', meaning: 'tell from here on (1GB)' },
+        critical: { value: 'SIZE', meaning: 'tell again (2GB)' },
+        max: { value: 'SIZE', meaning: 'stop it here (4GB)' },
+      },
+      load: () => import('../lib/commands/memory-monitor/run.ts').then((m) => m.run),
+    },
+    alerts: {
+      summary: 'what the guard has warned of, oldest first',
+      flags: {
+        level: { value: 'LEVEL', meaning: 'this level and worse: warning, critical, over' },
+        since: { value: 'TIME', meaning: 'since so long ago (2h), or since a time (2026-01-31T12:00)' },
+        limit: { value: 'N', meaning: 'the newest N' },
+      },
+      load: () => import('../lib/commands/memory-monitor/alerts.ts').then((m) => m.run),
+    },
+    stats: {
+      summary: 'what each guarded process used: runs, largest peak, average time, aborted',
+      flags: {
+        since: { value: 'TIME', meaning: 'runs that ended since so long ago (2h), or since a time' },
+      },
+      load: () => import('../lib/commands/memory-monitor/stats.ts').then((m) => m.run),
+    },
+    checkpoint: {
+      summary: "append TEXT, or stdin as it comes, to an agent's checkpoint file",
+      args: 'AGENT [TEXT...]',
+      rest: '[TEXT...]',
+      load: () => import('../lib/commands/memory-monitor/checkpoint.ts').then((m) => m.run),
+    },
     cleanup: {
       summary:
         'give back shares of the dead, end what they left, remove old logs; touches nothing that is not ours',

@@ -1,5 +1,7 @@
 /** What must an engine do to run attempts? Submit one, poll all, cancel one, say the largest that fits: local now, a cluster's scheduler later. */
 
+import type { TreeProcess } from '../policy/culprit.ts';
+
 /** What an engine gets to know of one attempt: one key, one folder. */
 export interface AttemptSpec {
   readonly key: string;
@@ -68,7 +70,11 @@ export interface Engine {
   ) => { readonly settled: boolean; readonly remains: number; readonly bytes: number };
   /** What the tree holds now by the dearer, exact measure (PSS); undefined where the kernel has none. */
   readonly exactBytes: (key: string) => number | undefined;
-  /** Halts (SIGSTOP) or continues an attempt's whole tree; how many processes got the signal. */
+  /** Kills one process of an attempt and all that it started, at once; the attempt goes on. Answers how many. */
+  readonly killBelow: (key: string, top: { readonly pid: number; readonly startTicks: number }) => number;
+  /** The processes of an attempt as the last poll saw them. */
+  readonly processes: (key: string) => readonly TreeProcess[];
+  /** Halts (SIGSTOP) or continues the processes that the last poll saw: at once, so that nothing grows while evidence is written. */
   readonly suspend: (key: string, halted: boolean) => number;
   /** The members of an attempt's tree now. */
   readonly survey: (key: string) => Member[];

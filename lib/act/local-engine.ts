@@ -2,7 +2,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { Failure, errorCode } from '../failure.ts';
 import { closeDescriptor, fileFacts, openForChild } from '../files.ts';
+import type { TreeProcess } from '../policy/culprit.ts';
 import { addSample, averageBytes, isPssWorth, NO_USE, type UseSoFar } from '../policy/peak.ts';
+import { pidsBelow } from '../policy/subtree.ts';
 import { planTrees, sumTree } from '../policy/tree.ts';
 import { readIdentity } from '../probe/identity.ts';
 import { openTreeSampler, type TreeSample } from '../probe/sampler.ts';
@@ -86,7 +88,12 @@ export function openLocalEngine(largestThatFits: () => number): Engine {
             ? sampler.pss(attempt.spec.tag)
             : undefined;
           if (processes > 0)
-            attempt.use = addSample(attempt.use, { atMs: nowMs, rssBytes: sample.rssBytes, pssBytes });
+            attempt.use = addSample(attempt.use, {
+              atMs: nowMs,
+              rssBytes: sample.rssBytes,
+              pssBytes,
+              processes,
+            });
           attempt.history.push({ atMs: nowMs, bytes: attempt.use.lastBytes });
           if (attempt.history.length > HISTORY_LENGTH) attempt.history.shift();
         }
@@ -115,9 +122,26 @@ export function openLocalEngine(largestThatFits: () => number): Engine {
       if (nowMs >= attempt.nextStopMs) stepStop(attempt, nowMs);
       return { settled: false, remains: attempt.left, bytes: attempt.sample?.rssBytes ?? 0 };
     },
+    killBelow(key, top) {
+      const attempt = get(key);
+      const known = new Map(processesOf(attempt).map((process) => [process.pid, process]));
+      const members = sampler.survey(attempt.spec.tag);
+      const inside = pidsBelow(
+        top.pid,
+        members.map(({ pid }) => ({ pid, parentPid: known.get(pid)?.parentPid ?? -1 })),
+      );
+      const isTop = members.some(({ pid, startTicks }) => pid === top.pid && startTicks === top.startTicks);
+      if (!isTop) return 0;
+      return signalMembers(
+        members.filter(({ pid }) => inside.has(pid)),
+        startTicksOf,
+        'SIGKILL',
+      );
+    },
+    processes: (key) => processesOf(get(key)),
     exactBytes: (key) => sampler.pss(get(key).spec.tag),
     suspend: (key, halted) =>
-      signalMembers(sampler.survey(get(key).spec.tag), startTicksOf, halted ? 'SIGSTOP' : 'SIGCONT'),
+      signalMembers(processesOf(get(key)), startTicksOf, halted ? 'SIGSTOP' : 'SIGCONT'),
     survey: (key) => {
       const rss = new Map(get(key).sample?.members.map(({ pid, rssBytes }) => [pid, rssBytes]));
       return sampler
@@ -165,6 +189,16 @@ function view(attempt: Attempt): AttemptView {
     processes: sample?.members.length ?? 0,
     end,
   };
+}
+
+function processesOf(attempt: Attempt): TreeProcess[] {
+  const members = attempt.sample?.members ?? [];
+  return members.map(({ pid, parentPid, startTicks, rssBytes }) => ({
+    pid,
+    parentPid,
+    startTicks,
+    residentBytes: rssBytes,
+  }));
 }
 
 function programOf({ command }: AttemptSpec): string {

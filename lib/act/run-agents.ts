@@ -1,9 +1,12 @@
 /** What becomes of the agents of a run? Started, looked at, warned and stopped at their limit, concluded, and cleaned up after. */
 import { basename } from 'node:path';
 import type { AttemptResult, MemorySnapshot, Outcome, PlannedStream, RunEvent, Settings } from '../model.ts';
-import { judgeLevel, levelMessage, limitRules, type Level } from '../policy/limit.ts';
+import { limitRules, stopsAtOnce } from '../policy/limit.ts';
+import type { Candidate } from '../policy/victim.ts';
 import { judgeOutcome } from '../policy/outcome.ts';
+import { formatBytes } from '../units.ts';
 import type { AttemptSpec, AttemptView, Engine } from './engine.ts';
+import { AgentGuard, type GuardDeed } from './guard.ts';
 
 /** What the agents of a run need of the world; the wiring gives it. */
 export interface AgentsWorld {
@@ -38,16 +41,13 @@ interface Agent {
   readonly attempt: number;
   readonly grant: Grant;
   readonly kernelKillsBefore: number | undefined;
-  level: Level;
+  readonly guard: AgentGuard;
   stoppedByUs: { outcome: Outcome; reason: string } | undefined;
   concluded: boolean;
   /** When something of it was first seen to be left after its end. */
   remainsSinceMs: number | undefined;
 }
 
-const ORDER: readonly Level[] = ['normal', 'warning', 'critical', 'over'];
-/** Growth is taken over at least this long. */
-const RATE_MS = 500;
 /** What lives this long after KILL cannot be killed now. */
 const STUCK_MS = 5000;
 
@@ -88,7 +88,9 @@ export class RunAgents {
       attempt: spec.attempt,
       grant,
       kernelKillsBefore,
-      level: 'normal',
+      guard: new AgentGuard(
+        limitRules(grant.limitBytes, planned.estimateFrom === 'prior' ? undefined : planned.estimateBytes),
+      ),
       stoppedByUs: undefined,
       concluded: false,
       remainsSinceMs: undefined,
@@ -103,8 +105,34 @@ export class RunAgents {
     const agent = this.#agents.get(view.key);
     if (agent === undefined || agent.concluded) return undefined;
     if (view.end) return this.#conclude(agent, view);
-    if (this.#world.settings.monitoringEnabled && !agent.stoppedByUs) this.#guard(agent, view, nowMs);
+    if (this.#world.settings.monitoringEnabled) this.#guard(agent, view, nowMs);
     return undefined;
+  }
+
+  /** The agents as the choice of a victim sees them; the ones that ended are none any more. */
+  candidates(views: readonly AttemptView[], nowMs: number): Candidate[] {
+    return views.flatMap((view) => {
+      const agent = this.#agents.get(view.key);
+      if (agent === undefined || view.end) return [];
+      const { key, currentBytes, privateBytes } = view;
+      const { estimateBytes } = agent.grant;
+      return [
+        {
+          key,
+          currentBytes,
+          privateBytes,
+          estimateBytes,
+          ageMs: nowMs - view.startedMs,
+          isLeaving: agent.stoppedByUs !== undefined,
+        },
+      ];
+    });
+  }
+
+  /** Stops an agent for the machine's sake. */
+  stopForMachine(key: string, reason: string, nowMs: number): void {
+    const agent = this.#agents.get(key);
+    if (agent) this.#stop(agent, 'killed-machine', reason, nowMs);
   }
 
   /** Begins to stop every agent that runs. */
@@ -174,43 +202,52 @@ export class RunAgents {
 
   #guard(agent: Agent, view: AttemptView, nowMs: number): void {
     const { engine, onEvent, settings } = this.#world;
-    const { estimateFrom, estimateBytes } = agent.planned;
-    const rules = limitRules(agent.grant.limitBytes, estimateFrom === 'prior' ? undefined : estimateBytes);
-    const level = judgeLevel(view.currentBytes, rules, agent.level);
-    if (level === agent.level) return;
-    if (level === 'over' && view.processes > 1) {
-      // Shared pages count once for each process in RSS: nobody is stopped before the exact measure agrees.
-      const exactBytes = engine.exactBytes(view.key) ?? view.currentBytes;
-      if (exactBytes <= (rules.limitBytes ?? Infinity)) return;
+    const { key } = view;
+    if (agent.stoppedByUs) {
+      // One that grows on under TERM does not get the rest of its grace.
+      if (stopsAtOnce(view.currentBytes, agent.grant.limitBytes)) engine.cancel(key, 0, nowMs);
+      return;
     }
-    const rises = ORDER.indexOf(level) > ORDER.indexOf(agent.level);
-    agent.level = level;
-    if (!rises || level === 'normal') return;
-    const message = levelMessage(level, view.currentBytes, rules, this.#growth(view.key));
-    onEvent({ atMs: nowMs, event: 'level', key: view.key, level, bytes: view.currentBytes, message });
-    if (level === 'over' && settings.thresholds.abort) this.#stopAtLimit(agent, message, nowMs);
+    const deed = agent.guard.look({
+      atMs: nowMs,
+      rootPid: view.pid,
+      bytes: view.currentBytes,
+      processes: engine.processes(key),
+      exactBytes: () => engine.exactBytes(key),
+    });
+    if (deed === undefined) return;
+    const level = deed.deed === 'tell' ? deed.level : 'over';
+    onEvent({ atMs: nowMs, event: 'level', key, level, bytes: view.currentBytes, message: deed.message });
+    if (deed.deed === 'tell' || !settings.thresholds.abort) return;
+    if (deed.deed === 'stop-agent') this.#stop(agent, 'killed-limit', deed.message, nowMs);
+    else this.#stopTool(agent, deed, nowMs);
   }
 
-  #stopAtLimit(agent: Agent, message: string, nowMs: number): void {
+  /** The tool goes before its agent, which reads exit 137 and can go on. */
+  #stopTool(
+    agent: Agent,
+    { culprit, message }: Extract<GuardDeed, { deed: 'stop-tool' }>,
+    nowMs: number,
+  ): void {
+    const { engine, onEvent, readMemory, writeEvidence } = this.#world;
+    const { key } = agent.planned.stream;
+    const reason = `${message}; process ${culprit.pid} below the agent holds ${formatBytes(culprit.subtreeBytes)} of it and is the growth: it goes, the agent stays`;
+    engine.suspend(key, true);
+    const evidence = writeEvidence(key, reason, readMemory());
+    onEvent({ atMs: nowMs, event: 'stopping', key, reason, evidence });
+    engine.killBelow(key, culprit);
+    engine.suspend(key, false);
+  }
+
+  #stop(agent: Agent, outcome: Outcome, reason: string, nowMs: number): void {
     const { engine, onEvent, readMemory, settings, writeEvidence } = this.#world;
     const { key } = agent.planned.stream;
-    const evidence = writeEvidence(key, message, readMemory());
-    agent.stoppedByUs = {
-      outcome: 'killed-limit',
-      reason: `${message}; stopped, evidence in ${basename(evidence)}`,
-    };
-    onEvent({ atMs: nowMs, event: 'stopping', key, reason: message, evidence });
+    // Halted first: evidence takes tens of milliseconds, and a leak of 1 GB/s as many megabytes.
+    engine.suspend(key, true);
+    const evidence = writeEvidence(key, reason, readMemory());
+    agent.stoppedByUs = { outcome, reason: `${reason}; stopped, evidence in ${basename(evidence)}` };
+    onEvent({ atMs: nowMs, event: 'stopping', key, reason, evidence });
     engine.cancel(key, settings.cleanupTimeoutMs, nowMs);
-  }
-
-  /** Bytes a millisecond over about the last half second. */
-  #growth(key: string): number | undefined {
-    const history = this.#world.engine.history(key);
-    const last = history.at(-1);
-    if (last === undefined) return undefined;
-    const first = history.findLast(({ atMs }) => last.atMs - atMs >= RATE_MS) ?? history[0];
-    if (first === undefined || last.atMs === first.atMs) return undefined;
-    return (last.bytes - first.bytes) / (last.atMs - first.atMs);
   }
 
   #conclude(agent: Agent, view: AttemptView): AttemptResult | undefined {
@@ -224,7 +261,7 @@ export class RunAgents {
       exitCode: end.exitCode,
       signal: end.signal,
       stoppedByUs: agent.stoppedByUs,
-      stopRequest: end.exitCode === 0 ? undefined : stopRequest(stream.key),
+      stopRequest: stopRequest(stream.key),
       kernelKillsRose: kernelKills === undefined || before === undefined ? undefined : kernelKills > before,
     });
     const result: AttemptResult = {

@@ -11,6 +11,10 @@ export class RunQueue {
   readonly #byKey: ReadonlyMap<string, PlannedStream>;
   readonly #states: Map<string, StreamState>;
   readonly #refusedSince = new Map<string, number>();
+  /** Those that wait or run, in order: a loop that comes by every 25 ms must not go through all that ended. */
+  #open: Map<string, Stream>;
+  readonly #counts = new Map<StreamState, number>();
+  #mayHaveLost = true;
   #waitingFor: string | undefined;
   #told: string | undefined;
 
@@ -18,13 +22,20 @@ export class RunQueue {
     this.#streams = planned.map(({ stream }) => stream);
     this.#byKey = new Map(planned.map((entry) => [entry.stream.key, entry]));
     this.#states = new Map(planned.map((entry) => [entry.stream.key, firstState(entry)]));
+    for (const state of this.#states.values()) this.#count(state, 1);
+    this.#open = this.#findOpen();
   }
 
   readonly stateOf = (key: string): StreamState => this.#states.get(key) ?? 'done';
 
   set(key: string, state: StreamState): void {
+    this.#count(this.stateOf(key), -1);
+    this.#count(state, 1);
     this.#states.set(key, state);
     if (state !== 'waiting') this.#refusedSince.delete(key);
+    if (state === 'failed' || state === 'skipped') this.#mayHaveLost = true;
+    if (!isOpen(state)) this.#open.delete(key);
+    else if (!this.#open.has(key)) this.#open = this.#findOpen();
   }
 
   /** Why nothing more starts, for people. */
@@ -33,16 +44,16 @@ export class RunQueue {
   }
 
   has(state: StreamState): boolean {
-    for (const found of this.#states.values()) if (found === state) return true;
-    return false;
+    return (this.#counts.get(state) ?? 0) > 0;
   }
 
   /** Who may be tried now, in order. */
   candidates(held: ReadonlySet<string>, admission: Settings['admission'], nowMs: number): PlannedStream[] {
     const ready = readyStreams({
-      streams: this.#streams,
+      streams: [...this.#open.values()],
       stateOf: this.stateOf,
       isPaused: (key) => held.has(key),
+      most: admission.lookahead + 1,
     });
     const candidates = ready.map((stream) => ({
       stream,
@@ -56,15 +67,19 @@ export class RunQueue {
 
   /** Marks what can never start any more as skipped; one event each. */
   skipLost(nowMs: number): RunEvent[] {
-    return lostStreams({ streams: this.#streams, stateOf: this.stateOf }).map(({ stream, because }) => {
-      this.set(stream.key, 'skipped');
-      return {
-        atMs: nowMs,
-        event: 'skip',
-        key: stream.key,
-        reason: `${because}, which it depends on, was not done`,
-      };
-    });
+    if (!this.#mayHaveLost) return [];
+    this.#mayHaveLost = false;
+    return lostStreams({ streams: [...this.#open.values()], stateOf: this.stateOf }).map(
+      ({ stream, because }) => {
+        this.set(stream.key, 'skipped');
+        return {
+          atMs: nowMs,
+          event: 'skip',
+          key: stream.key,
+          reason: `${because}, which it depends on, was not done`,
+        };
+      },
+    );
   }
 
   /** Notes that a stream was not admitted; an event where that is news. */
@@ -91,6 +106,19 @@ export class RunQueue {
       retryAfterMs: decision.retryAfterMs,
     };
   }
+
+  #findOpen(): Map<string, Stream> {
+    const open = this.#streams.filter(({ key }) => isOpen(this.stateOf(key)));
+    return new Map(open.map((stream) => [stream.key, stream]));
+  }
+
+  #count(state: StreamState, by: 1 | -1): void {
+    this.#counts.set(state, (this.#counts.get(state) ?? 0) + by);
+  }
+}
+
+function isOpen(state: StreamState): boolean {
+  return state === 'waiting' || state === 'running';
 }
 
 function firstState({ isDone, impossible }: PlannedStream): StreamState {

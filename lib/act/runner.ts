@@ -1,11 +1,12 @@
 /** How does a whole epic run? One loop: look, judge, record what ended, admit what fits, sleep as long as the headroom allows. */
-import type { AttemptResult, PlannedStream, RunSummary } from '../model.ts';
+import type { AttemptResult, MemorySnapshot, PlannedStream, RunSummary } from '../model.ts';
 import { errorCode, EXIT, Failure } from '../failure.ts';
 import type { AdmissionDecision } from '../policy/admission.ts';
 import { sampleIntervalMs } from '../policy/limit.ts';
 import type { StreamState } from '../policy/queue.ts';
 import { summarizeRun } from '../policy/summary.ts';
 import type { AttemptSpec, AttemptView } from './engine.ts';
+import { MachineGuard } from './machine-guard.ts';
 import { RunAgents, type AgentsWorld } from './run-agents.ts';
 import { RunQueue } from './run-queue.ts';
 
@@ -24,6 +25,8 @@ export interface RunWorld extends AgentsWorld {
   readonly prepare: (planned: PlannedStream, tag: string, decision: Admitted) => AttemptSpec;
   /** Streams held back from outside: paused by a person, or still at work since an earlier run. */
   readonly heldBack: () => ReadonlySet<string>;
+  /** The machine ran out: one start at a time from now on, and the breaker hears of it. */
+  readonly memoryEvent: (reason: string, nowMs: number) => void;
   readonly onLook: (look: RunLook) => void;
 }
 
@@ -54,17 +57,21 @@ export class Run {
   readonly #agents: RunAgents;
   readonly #queue: RunQueue;
   readonly #startedMs: number;
+  readonly #machine: MachineGuard;
   #interrupts = 0;
   #signal: string | undefined;
   #highestBytes = 0;
   #highestAgents = 0;
   #nextAdmitMs = 0;
   #nextFullMs = 0;
+  #lastStartMs = -Infinity;
+  #seen: { readonly memory: MemorySnapshot; readonly atMs: number; readonly untilMs: number } | undefined;
 
   constructor(world: RunWorld) {
     this.#world = world;
     this.#agents = new RunAgents(world);
     this.#queue = new RunQueue(world.planned);
+    this.#machine = new MachineGuard(world.settings.enabled ? world.settings.admission.floorBytes : 0);
     this.#startedMs = world.now();
   }
 
@@ -133,9 +140,20 @@ export class Run {
       const result = this.#agents.judge(view, nowMs);
       if (result) this.#ended(result);
     }
+    this.#guardMachine(views, nowMs);
     this.#highestBytes = Math.max(this.#highestBytes, bytes);
     this.#highestAgents = Math.max(this.#highestAgents, live);
     return views;
+  }
+
+  #guardMachine(views: readonly AttemptView[], nowMs: number): void {
+    const { memoryEvent, onEvent, settings } = this.#world;
+    if (!settings.monitoringEnabled || !settings.thresholds.abort) return;
+    const candidates = this.#agents.candidates(views, nowMs);
+    const victim = this.#machine.choose(candidates, this.#machineMemory(nowMs).memory, nowMs, onEvent);
+    if (victim === undefined) return;
+    memoryEvent(victim.reason, nowMs);
+    this.#agents.stopForMachine(victim.key, victim.reason, nowMs);
   }
 
   #ended(result: AttemptResult): void {
@@ -168,6 +186,7 @@ export class Run {
     const spec = this.#world.prepare(planned, tag, decision);
     try {
       this.#agents.start(planned, tag, spec, { estimateBytes, limitBytes, warning });
+      this.#lastStartMs = this.#world.now();
       this.#queue.set(planned.stream.key, 'running');
     } catch (error) {
       // A full or read-only disk is no fault of the stream: the whole run stops.
@@ -178,19 +197,34 @@ export class Run {
   }
 
   #sleepMs(views: readonly AttemptView[], nowMs: number): number {
-    const { readMemory, settings } = this.#world;
+    const { settings } = this.#world;
     const waiting = this.#interrupts === 0 && this.#queue.has('waiting');
     const byWork = this.#agents.isLeaving ? LEAVING_EVERY_MS : Infinity;
     const byQueue = waiting ? Math.max(0, this.#nextAdmitMs - nowMs) : Infinity;
     const mostMs = Math.min(byWork, byQueue, settings.thresholds.sampleIntervalMs);
     const live = views.filter(({ end }) => end === undefined);
-    if (live.length === 0) return mostMs;
+    // Started at this very look, so not among the views yet: nobody may grow unseen for a whole interval.
+    const isNew = this.#lastStartMs >= nowMs;
+    if (live.length === 0 && !isNew) return mostMs;
     const headroomBytes = Math.min(
-      readMemory().availableBytes,
       ...live.map(({ key, currentBytes }) => this.#agents.limitOf(key) - currentBytes),
     );
-    const youngestMs = Math.min(...live.map(({ startedMs }) => nowMs - startedMs));
-    return sampleIntervalMs({ headroomBytes, youngestMs, mostMs });
+    const byMachine = this.#machineMemory(nowMs).untilMs - nowMs;
+    const youngestMs = isNew ? 0 : Math.min(...live.map(({ startedMs }) => nowMs - startedMs));
+    return sampleIntervalMs({ headroomBytes, youngestMs, mostMs: Math.min(mostMs, byMachine) });
+  }
+
+  /** The machine's memory has an interval of its own: with much of it left it is not read at every look at the agents. */
+  #machineMemory(nowMs: number): { readonly memory: MemorySnapshot; readonly untilMs: number } {
+    const { readMemory, settings } = this.#world;
+    const seen = this.#seen;
+    if (seen && nowMs >= seen.atMs && nowMs < seen.untilMs) return seen;
+    const memory = readMemory();
+    const headroomBytes = memory.availableBytes - this.#machine.stopBelowBytes;
+    const mostMs = settings.thresholds.sampleIntervalMs;
+    const untilMs = nowMs + sampleIntervalMs({ headroomBytes, youngestMs: Infinity, mostMs });
+    this.#seen = { memory, atMs: nowMs, untilMs };
+    return this.#seen;
   }
 
   /** Something of ours broke: end what runs before saying so, since nobody else will. */

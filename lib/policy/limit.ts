@@ -61,6 +61,14 @@ export function levelMessage(
   return `${text}; ${formatDuration((rules.limitBytes - bytes) / bytesPerMs)} to the limit of ${formatBytes(rules.limitBytes)} at the present rate`;
 }
 
+/** Under TERM an agent may still grow this much before it is killed at once. */
+const GROWTH_UNDER_TERM_BYTES = 8 * 1024 ** 2;
+
+/** Whether an agent that is being stopped for its limit goes on growing, and must not have the rest of its grace. */
+export function stopsAtOnce(bytes: number, limitBytes: number | undefined): boolean {
+  return limitBytes !== undefined && bytes > limitBytes + GROWTH_UNDER_TERM_BYTES;
+}
+
 /** The fastest growth to be expected on two cores, bytes a millisecond: anonymous memory comes at 1.1 to 1.3 GB/s a thread. */
 const FASTEST_BYTES_PER_MS = (2 * 1024 ** 3) / 1000;
 const SHORTEST_MS = 5;

@@ -12,12 +12,11 @@ export interface EndFacts {
   readonly kernelKillsRose: boolean | undefined;
 }
 
-/** The outcome, with one sentence for people. A stop that came too late for an agent that ended well by itself changes nothing. */
+/** The outcome, with one sentence for people. */
 export function judgeOutcome(end: EndFacts): { readonly outcome: Outcome; readonly reason: string } {
   if (end.stoppedByUs) return end.stoppedByUs;
-  if (end.stopRequest !== undefined && !(end.exitCode === 0 && end.signal === undefined)) {
-    return { outcome: 'killed-user', reason: end.stopRequest };
-  }
+  // Also with exit 0: a good citizen ends so under TERM, and its work is not done.
+  if (end.stopRequest !== undefined) return { outcome: 'killed-user', reason: end.stopRequest };
   if (end.exitCode === 0) return { outcome: 'done', reason: 'exit 0' };
   if (end.signal === 'SIGKILL' || end.exitCode === 137) {
     if (end.kernelKillsRose === true) {

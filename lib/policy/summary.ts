@@ -30,7 +30,8 @@ export function summarizeRun(facts: RunFacts): RunSummary {
     ...kept,
     results,
     lowerBoundMs: measured.length > 0 ? lowerBoundMs(measured, { budgetBytes, slots }) : undefined,
-    killedByUs: results.filter(({ outcome }) => outcome === 'killed-limit').length,
+    killedByUs: results.filter(({ outcome }) => outcome === 'killed-limit' || outcome === 'killed-machine')
+      .length,
     killedByKernel: results.filter(({ outcome }) => outcome === 'killed-kernel').length,
     earlierDone: planned.filter(({ isDone }) => isDone).length,
   };

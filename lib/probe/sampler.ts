@@ -41,6 +41,7 @@ export interface SamplerOptions {
 
 export interface SampleMember {
   readonly pid: number;
+  readonly parentPid: number;
   readonly startTicks: number;
   readonly comm: string;
   readonly rssBytes: number;
@@ -74,6 +75,9 @@ interface Tree {
   readonly members: Map<number, Member>;
   previousPids: ReadonlySet<number>;
 }
+
+const NO_PIDS: ReadonlySet<number> = new Set();
+const NOTHING_LEFT: TreeSample = { rssBytes: 0, privateBytes: 0, members: [], rootAlive: false };
 
 interface KnownTag {
   readonly startTicks: number;
@@ -178,14 +182,19 @@ export class TreeSampler {
     for (const member of [...tree.members.values()]) {
       if (!member.measure()) drop(tree, member);
     }
+    if (tree.members.size === 0) {
+      tree.previousPids = NO_PIDS;
+      return NOTHING_LEFT;
+    }
     const members = [...tree.members.values()];
     const sum = this.#rules.sumTree(members, tree.previousPids);
     tree.previousPids = new Set(tree.members.keys());
     return {
       rssBytes: sum.residentBytes,
       privateBytes: sum.privateBytes,
-      members: members.map(({ pid, startTicks, comm, residentBytes }) => ({
+      members: members.map(({ pid, parentPid, startTicks, comm, residentBytes }) => ({
         pid,
+        parentPid,
         startTicks,
         comm,
         rssBytes: residentBytes,

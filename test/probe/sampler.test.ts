@@ -55,8 +55,8 @@ describe('the sampler on a file tree', () => {
       rssBytes: 150 * PAGE,
       privateBytes: 146 * PAGE,
       members: [
-        { pid: 10, startTicks: 100, comm: 'a', rssBytes: 100 * PAGE },
-        { pid: 11, startTicks: 100, comm: 'b', rssBytes: 50 * PAGE },
+        { pid: 10, parentPid: 1, startTicks: 100, comm: 'a', rssBytes: 100 * PAGE },
+        { pid: 11, parentPid: 10, startTicks: 100, comm: 'b', rssBytes: 50 * PAGE },
       ],
       rootAlive: true,
     });

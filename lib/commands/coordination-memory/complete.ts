@@ -1,29 +1,29 @@
 /** coordination-memory EPIC complete STREAM: give back what spawn reserved. */
 import { EXIT, Failure } from '../../failure.ts';
 import { flagText, type Call } from '../../flags.ts';
-import { checkName, streamKey } from '../../names.ts';
+import { checkName } from '../../names.ts';
 import type { Answer } from '../../output/answer.ts';
 import { logLine } from '../../state/epic.ts';
 import { updateLedger, withoutLeases } from '../../state/ledger.ts';
 import { projectPaths } from '../../state/paths.ts';
 import { formatBytes, formatDuration } from '../../units.ts';
 import { openContext } from '../context.ts';
-import { readStreamWord } from './stream-word.ts';
+import { readStreamKey } from './stream-word.ts';
 
 const STATUSES = ['done', 'failed', 'blocked'];
 
 /** Exit 0, also where the lease was gone already (its owner died, or complete was called twice): nothing is owed then. */
 export async function run(call: Call): Promise<Answer> {
   const epic = checkName('epic', call.subject);
-  const { issue, id } = readStreamWord(call.args[0] ?? '');
-  const key = streamKey(epic, issue, id);
+  const key = readStreamKey(epic, call.args[0] ?? '');
   const status = flagText(call, 'status') ?? 'done';
   if (!STATUSES.includes(status)) throw new Failure(`--status must be one of ${STATUSES.join(', ')}`);
   const context = await openContext(call);
 
   const lease = updateLedger(context.stateDir(), context.liveness(), (ledger) => {
-    const found = ledger.leases.find((entry) => entry.key === key && entry.project === context.projectDir);
-    return { ledger: found ? withoutLeases(ledger, new Set([found.id])) : ledger, answer: found };
+    const found = ledger.leases.filter((entry) => entry.key === key && entry.project === context.projectDir);
+    // A dead run's lease of the same stream may stand before the one that is meant: none of them is owed any more.
+    return { ledger: withoutLeases(ledger, new Set(found.map(({ id }) => id))), answer: found.at(-1) };
   });
   if (lease?.runner) {
     call.err(

@@ -50,7 +50,8 @@ function signalAll(context: Context, { leases }: Found, signal: 'SIGSTOP' | 'SIG
   if (own.length === 0) return 0;
   const agents = readAgents(own, context.liveness().isAlive, context.nowMs, readProcessTable());
   const count = signalMembers(
-    agents.flatMap(({ members }) => members),
+    // An agent may pause itself: halted ourselves, we could not write it down.
+    agents.flatMap(({ members }) => members).filter(({ pid }) => pid !== process.pid),
     (pid) => readIdentity(pid)?.startTicks,
     signal,
   );

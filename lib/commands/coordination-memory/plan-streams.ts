@@ -1,4 +1,5 @@
 /** What exactly would a run do? Streams with their needs, in order, with what earlier runs measured. */
+import { resolve } from 'node:path';
 import { agentHeapMb, agentLimitBytes, LIMIT_PER_HEAP } from '../../policy/heap.ts';
 import { Failure } from '../../failure.ts';
 import { flagBytes, flagText, type Call } from '../../flags.ts';
@@ -140,7 +141,7 @@ class KindLookup {
     if (program === undefined || !this.#settings.enabled) return false;
     let executable = this.#found.get(program);
     if (executable === undefined) {
-      executable = readExecutable(program, process.env, stream.cwd ?? this.#context.projectDir);
+      executable = readExecutable(program, process.env, resolve(this.#context.projectDir, stream.cwd ?? '.'));
       this.#found.set(program, executable);
     }
     return executable.kind === 'node';

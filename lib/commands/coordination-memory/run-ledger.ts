@@ -3,10 +3,11 @@ import { randomBytes } from 'node:crypto';
 import type { AttemptView } from '../../act/engine.ts';
 import type { Answered } from '../../act/runner.ts';
 import type { Liveness } from '../../lock.ts';
-import type { Lease, MemorySnapshot, PlannedStream, ProcessTable, Settings } from '../../model.ts';
+import type { Lease, MemorySnapshot, PlannedStream, ProcessTable, Settings, Stream } from '../../model.ts';
 import { decideAdmission } from '../../policy/admission.ts';
 import { STARTS_PER_MODE, type Budget } from '../../policy/capacity.ts';
 import type { CheckedLease } from '../../policy/charge.ts';
+import { areApart } from '../../policy/queue.ts';
 import { readIdentity } from '../../probe/identity.ts';
 import { readProcessTable } from '../../probe/processes.ts';
 import { remember, updateLedger, withLease, withoutLeases, type Ledger } from '../../state/ledger.ts';
@@ -36,6 +37,7 @@ export class RunLedger {
   readonly #released = new Set<string>();
   readonly #own = new Map<string, { readonly key: string; ended: boolean; privateBytes: number }>();
   #dirtySinceMs: number | undefined;
+  #memoryEventMs: number | undefined;
   #renewedMs = 0;
   #table: { readonly atMs: number; readonly table: ProcessTable } | undefined;
 
@@ -53,7 +55,7 @@ export class RunLedger {
     }
   }
 
-  /** Reserves for as many candidates as fit, in order, as many as the mode lets start at one look. */
+  /** Reserves for as many candidates as fit, in order, as many as the mode lets start at one look; never for two that conflict. */
   admit(candidates: readonly PlannedStream[], nowMs: number): Answered[] {
     const { stateDir, liveness, settings, budget } = this.#options;
     return updateLedger(stateDir, liveness, (before) => {
@@ -61,22 +63,25 @@ export class RunLedger {
       let leases = this.#check(ledger, nowMs);
       const memory = this.#options.readMemory();
       const answers: Answered[] = [];
-      let starts = 0;
+      const started: Stream[] = [];
       for (const planned of candidates) {
+        if (started.some((other) => areApart(other, planned.stream))) continue;
         const decision = decideAdmission(
           { settings, memory, leases, budget, nowMs, memoryOf: ledger },
           requestOf(planned),
         );
-        const tag = randomBytes(8).toString('hex');
+        const tag = decision.decision === 'admit' ? randomBytes(8).toString('hex') : '';
         answers.push({ planned, tag, decision });
         ledger = remember(ledger, decision.memory);
+        // Without a slot there is none for those behind it either.
+        if (decision.decision === 'wait' && decision.binding === 'max_concurrent') break;
         if (decision.decision !== 'admit') continue;
         const lease = this.#lease(planned, tag, decision, nowMs);
         ledger = withLease(ledger, lease);
         leases = [...leases, { lease, life: 'live', treeBytes: undefined }];
         this.#own.set(tag, { key: planned.stream.key, ended: false, privateBytes: 0 });
-        starts += 1;
-        if (starts >= STARTS_PER_MODE[decision.mode]) break;
+        started.push(planned.stream);
+        if (started.length >= STARTS_PER_MODE[decision.mode]) break;
       }
       return { ledger, answer: answers };
     });
@@ -92,6 +97,12 @@ export class RunLedger {
   released(tag: string, nowMs: number): void {
     this.#released.add(tag);
     this.#own.delete(tag);
+    this.#dirtySinceMs ??= nowMs;
+  }
+
+  /** The machine ran out of memory: until a start has proved safe, one at a time. */
+  memoryEvent(nowMs: number): void {
+    this.#memoryEventMs = nowMs;
     this.#dirtySinceMs ??= nowMs;
   }
 
@@ -142,6 +153,8 @@ export class RunLedger {
     if (this.#started.size > 0 || renew) {
       next = { ...next, leases: next.leases.map((lease) => this.#changed(lease, renew ? nowMs : undefined)) };
     }
+    if (this.#memoryEventMs !== undefined) next = { ...next, lastMemoryEventMs: this.#memoryEventMs };
+    this.#memoryEventMs = undefined;
     if (renew) this.#renewedMs = nowMs;
     this.#started.clear();
     this.#released.clear();

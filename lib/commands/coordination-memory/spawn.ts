@@ -3,24 +3,25 @@ import { randomUUID } from 'node:crypto';
 import { EXIT } from '../../failure.ts';
 import { flagDuration, flagText, wholeNumber, type Call } from '../../flags.ts';
 import type { Lease, ProcessIdentity, ProcessTable } from '../../model.ts';
-import { checkName, streamKey } from '../../names.ts';
+import { checkName } from '../../names.ts';
 import { decisionAnswer, type DecisionView } from '../../output/decision.ts';
 import type { Answer } from '../../output/answer.ts';
 import { decideAdmission } from '../../policy/admission.ts';
+import { heldByBreaker } from '../../policy/breaker-answer.ts';
 import { counts, identityKey } from '../../policy/charge.ts';
+import { askBreaker, keepProbe, returnProbe } from '../breaker-gate.ts';
 import { readMachineMemory, openContext } from '../context.ts';
 import { readProcessTable } from '../../probe/processes.ts';
 import { remember, updateLedger, withLease, withoutLeases } from '../../state/ledger.ts';
 import { checkLeases, treeBytes } from '../leases.ts';
 import { findOwner } from './owner.ts';
 import { readBudget, readNeed } from './need.ts';
-import { readStreamWord } from './stream-word.ts';
+import { readStreamKey } from './stream-word.ts';
 
 /** Exit 0 with the lease, 75 when not now, 30 when never. A stream that has a live lease already is refused: nothing starts twice. */
 export async function run(call: Call): Promise<Answer> {
   const epic = checkName('epic', call.subject);
-  const { issue, id } = readStreamWord(call.args[0] ?? '');
-  const key = streamKey(epic, issue, id);
+  const key = readStreamKey(epic, call.args[0] ?? '');
   const context = await openContext(call);
   const need = readNeed(call, context);
   const budget = readBudget(call, context);
@@ -35,6 +36,10 @@ export async function run(call: Call): Promise<Answer> {
   );
   const ownsProcess = pidText !== undefined;
   const memory = await readMachineMemory();
+  const world = { ...context, memory };
+  const id = randomUUID();
+  // The breaker's probe is ours until there is a lease: if we die in between, its place must come free.
+  const probe = { isTaken: false };
 
   const view = updateLedger(
     context.stateDir(),
@@ -49,10 +54,10 @@ export async function run(call: Call): Promise<Answer> {
         ({ lease, life }) => counts(life) && lease.key === key && lease.project === context.projectDir,
       );
       if (twin) return { ledger, answer: { key, twin: twin.lease, voided } };
-      const decision = decideAdmission(
-        { settings: context.settings, memory, leases: checked, budget, nowMs, memoryOf: ledger },
-        need,
-      );
+      const asked = askBreaker(world, { id, owner: liveness.self });
+      probe.isTaken = asked.allowed && asked.probe;
+      const facts = { settings: context.settings, memory, leases: checked, budget, nowMs, memoryOf: ledger };
+      const decision = asked.allowed ? decideAdmission(facts, need) : heldByBreaker(facts, asked);
       // Leases of ours that are void have no process that we started: nothing is left to clean up.
       const stale = new Set(
         checked
@@ -63,7 +68,7 @@ export async function run(call: Call): Promise<Answer> {
       if (decision.decision !== 'admit') return { ledger: next, answer: { key, decision, voided } };
       const baseBytes = ownsProcess || owner === undefined ? 0 : sharedBase(ledger.leases, owner, table());
       const lease: Lease = {
-        id: randomUUID(),
+        id,
         role: ownsProcess ? 'agent' : 'subagent',
         owner,
         runner: undefined,
@@ -84,6 +89,8 @@ export async function run(call: Call): Promise<Answer> {
       return { ledger: withLease(next, lease), answer: { key, decision, lease, voided } };
     },
   );
+  if (probe.isTaken && view.lease) keepProbe(world, { id, owner });
+  else if (probe.isTaken) returnProbe(world, id);
 
   return decisionAnswer(
     view,

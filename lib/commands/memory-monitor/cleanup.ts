@@ -11,7 +11,7 @@ import { projectPaths } from '../../state/paths.ts';
 import { openContext, type Context } from '../context.ts';
 import { sweep } from '../sweep.ts';
 
-const KEEP_MS = 30 * 86_400_000;
+export const KEEP_MS = 30 * 86_400_000;
 
 /** Exit 0; a damaged ledger is kept aside first, and a new one begins. */
 export async function run(call: Call): Promise<Answer> {
@@ -44,7 +44,7 @@ function putDamagedAside(context: Context): string | undefined {
 }
 
 /** Records and outputs of runs that nobody touched for this long. */
-function removeOldRuns(context: Context, keepMs: number): string[] {
+export function removeOldRuns(context: Context, keepMs: number): string[] {
   const { runsDir } = projectPaths(context.projectDir);
   const old = listDir(runsDir).filter((name) => {
     const dir = join(runsDir, name);

@@ -3,10 +3,12 @@ import { EXIT } from '../../failure.ts';
 import type { Call } from '../../flags.ts';
 import type { Answer } from '../../output/answer.ts';
 import { counts } from '../../policy/charge.ts';
+import { shownPhase } from '../../policy/breaker-answer.ts';
 import { judgeHealth } from '../../policy/health.ts';
 import { readProcessTable } from '../../probe/processes.ts';
 import { loadLedger } from '../../state/ledger.ts';
 import { megabytes } from '../../units.ts';
+import { lookAtBreaker } from '../breaker-gate.ts';
 import { openContext } from '../context.ts';
 import { checkLeases } from '../leases.ts';
 
@@ -28,14 +30,24 @@ export async function run(call: Call): Promise<Answer> {
     registered_agents: checked.length,
   };
 
+  const breaker = lookAtBreaker(context);
+  const circuitBreaker = { state: shownPhase(breaker.state), failure_count: breaker.failureCount };
+
   return {
     exitCode: { normal: EXIT.ok, warning: EXIT.warning, critical: EXIT.critical }[health.level],
-    json: { level: health.level, reason: health.reason, memory_stats: memoryStats },
+    json: {
+      level: health.level,
+      reason: health.reason,
+      memory_stats: memoryStats,
+      circuit_breaker: circuitBreaker,
+    },
     lines: [
       ['level', health.level],
       ['reason', health.reason],
       ...Object.entries(memoryStats),
       ['void_leases', voided],
+      ['circuit_breaker', circuitBreaker.state],
+      ['failure_count', circuitBreaker.failure_count],
       [
         'coordinator_running',
         checked.some(({ life, lease }) => counts(life) && lease.role === 'coordinator'),
@@ -47,6 +59,7 @@ export async function run(call: Call): Promise<Answer> {
       [
         `${health.level}: ${health.reason}.`,
         `${active.length} agents run, ${voided} leases are void${voided > 0 ? ' (`memory-monitor cleanup` removes them)' : ''}.`,
+        `The circuit breaker is ${circuitBreaker.state}.${breaker.answer.allowed ? '' : ` ${breaker.answer.reason}.`}`,
         `State: ${context.stateDir()}. This look took ${memoryStats.process_memory_mb}MB itself.`,
       ].join('\n'),
     talk: context.warnings,

@@ -1,0 +1,68 @@
+/** What does a run leave on disk beside its joblog? Alerts and statistics of each agent, and lines of the epic's memory log. */
+import { openAlertSender, type AlertSender } from '../../act/alert-sender.ts';
+import type { Call } from '../../flags.ts';
+import type { MemorySnapshot, RunEvent } from '../../model.ts';
+import { logLine } from '../../state/epic.ts';
+import { openGuardLog, type GuardLog } from '../../state/guard-log.ts';
+import type { EpicPaths } from '../../state/paths.ts';
+import type { Context } from '../context.ts';
+
+/** Listens to a run's events. */
+export class RunRecords {
+  readonly #log: GuardLog;
+  readonly #sender: AlertSender;
+  readonly #paths: EpicPaths;
+  readonly #readMemory: () => MemorySnapshot;
+  readonly #timeoutMs: number;
+  readonly #warnings = new Map<string, string[]>();
+
+  constructor(call: Call, context: Context, paths: EpicPaths, readMemory: () => MemorySnapshot) {
+    const { alerts } = context.settings;
+    this.#log = openGuardLog(paths.logsDir, context.liveness(), (text) =>
+      call.err(`coordination-memory: ${text}`),
+    );
+    this.#sender = openAlertSender({
+      settings: alerts,
+      cwd: context.projectDir,
+      env: call.env,
+      note: (text) => this.#log.note('warning', text, Date.now()),
+    });
+    this.#paths = paths;
+    this.#readMemory = readMemory;
+    this.#timeoutMs = alerts.timeoutMs;
+  }
+
+  /** Writes down what is worth it; never throws for a log that cannot be written. */
+  note(event: RunEvent): void {
+    if (event.event === 'level') this.#level(event);
+    if (event.event === 'stopping') {
+      this.#log.note('warning', `${event.key} stopped: ${event.reason}`, event.atMs);
+      logLine(this.#paths, `${event.key} stopped: ${event.reason}`, event.atMs);
+    }
+    if (event.event !== 'end') return;
+    const { result } = event;
+    this.#log.stats({
+      atMs: event.atMs,
+      subprocessId: result.key,
+      startBytes: undefined,
+      peakBytes: result.peakBytes,
+      endBytes: undefined,
+      durationMs: result.endedMs - result.startedMs,
+      warnings: this.#warnings.get(result.key) ?? [],
+      aborted: result.outcome === 'killed-limit' || result.outcome === 'stopped',
+    });
+    this.#warnings.delete(result.key);
+  }
+
+  #level({ key, level, message, atMs }: Extract<RunEvent, { event: 'level' }>): void {
+    this.#warnings.set(key, [...(this.#warnings.get(key) ?? []), message]);
+    this.#sender.send(
+      this.#log.alert({ atMs, level, subprocessId: key, message, memory: this.#readMemory() }),
+    );
+  }
+
+  /** Waits for receivers of alerts at most their time limit. */
+  async close(): Promise<void> {
+    await this.#sender.drain(this.#timeoutMs);
+  }
+}
