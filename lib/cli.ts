@@ -38,7 +38,7 @@ export async function main(program: Program, argv: readonly string[] = process.a
 
 /** The reader left (`| head`) or its disk is full: commands end by themselves, a run must not leave its agents behind. */
 function watchOutput(program: Program): void {
-  process.stdout.on('error', (error) => {
+  process.stdout.on('error', (error: Error) => {
     readerGone = true;
     if (errorCode(error) === 'EPIPE' || answerLost) return;
     answerLost = true;

@@ -22,6 +22,8 @@ import { EXIT, Failure, errorCode } from './failure.ts';
 
 const FILE_MODE = 0o600;
 const DIR_MODE = 0o700;
+/** Of a path in a message; one that is too long for the system may be as long as a command line. */
+const LONGEST_SHOWN = 500;
 
 const HINTS: Readonly<Record<string, string>> = {
   EACCES: 'give this user the right to it',
@@ -40,7 +42,9 @@ const HINTS: Readonly<Record<string, string>> = {
 export function fileFailure(what: string, path: string, error: unknown): unknown {
   const code = errorCode(error);
   if (code === undefined || error instanceof Failure) return error;
-  return new Failure(`cannot ${what} ${path}: ${HINTS[code] ?? 'see the code'} (${code})`, EXIT.mend, {
+  const shown = path.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
+  const cut = shown.length > LONGEST_SHOWN ? `${shown.slice(0, LONGEST_SHOWN)}…` : shown;
+  return new Failure(`cannot ${what} ${cut}: ${HINTS[code] ?? 'see the code'} (${code})`, EXIT.mend, {
     cause: error,
   });
 }
@@ -79,9 +83,7 @@ export function isThere(path: string): boolean {
 }
 
 /** What is at a path, or undefined where there is nothing (also below something that is no folder). */
-export function fileFacts(
-  path: string,
-):
+export function fileFacts(path: string):
   | {
       readonly modifiedMs: number;
       readonly bytes: number;

@@ -1,7 +1,7 @@
 /** Is this a name that we may use in a path, a key or a line of a terminal, and which stream does it mean? */
 import { Failure } from './failure.ts';
 
-export type NameKind = 'epic' | 'issue' | 'stream';
+export type NameKind = 'epic' | 'issue' | 'stream' | 'agent';
 
 /** The three names that make a stream's key. */
 export interface KeyParts {

@@ -50,10 +50,15 @@ export function parseShare(text: string): number | undefined {
 export function formatBytes(bytes: number): string {
   const sign = bytes < 0 ? '-' : '';
   const size = Math.abs(bytes);
-  if (size >= GIB) return `${sign}${(size / GIB).toFixed(1)}GB`;
-  if (size >= MIB) return `${sign}${(size / MIB).toFixed(1)}MB`;
+  if (isAtLeast(size, GIB, MIB)) return `${sign}${(size / GIB).toFixed(1)}GB`;
+  if (isAtLeast(size, MIB, KIB)) return `${sign}${(size / MIB).toFixed(1)}MB`;
   if (size >= KIB) return `${sign}${(size / KIB).toFixed(1)}KB`;
   return `${sign}${Math.round(size)}B`;
+}
+
+/** What rounds to 1024.0 of the smaller unit is 1.0 of this one. */
+function isAtLeast(size: number, unit: number, smaller: number): boolean {
+  return size >= unit - 0.05 * smaller;
 }
 
 /** Bytes as megabytes with one decimal and no unit (`512.3`), as the ancestors' logs write them. */
@@ -68,8 +73,8 @@ export function gigabytes(bytes: number): number {
 
 /** Milliseconds for people: `850ms`, `4.2s`, `3m05s`, `2h07m`. */
 export function formatDuration(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)}ms`;
-  if (ms < 60_000) return `${(ms / 1000).toFixed(1)}s`;
+  if (ms < 999.5) return `${Math.round(ms)}ms`;
+  if (ms < 59_950) return `${(ms / 1000).toFixed(1)}s`;
   const seconds = Math.round(ms / 1000);
   if (seconds < 3600) return `${Math.floor(seconds / 60)}m${String(seconds % 60).padStart(2, '0')}s`;
   return `${Math.floor(seconds / 3600)}h${String(Math.floor((seconds % 3600) / 60)).padStart(2, '0')}m`;

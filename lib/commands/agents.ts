@@ -23,6 +23,7 @@ export function readAgents(
   nowMs: number,
   table: ProcessTable,
 ): AgentTree[] {
+  if (leases.length === 0) return [];
   const tags = readTags(leases, table);
   const roots = leases.flatMap(({ id, owner, state }) =>
     owner && state !== 'starting' ? [{ id, pid: owner.pid, startTicks: owner.startTicks }] : [],

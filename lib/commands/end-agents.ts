@@ -11,14 +11,21 @@ const STEP_MS = 50;
 /** KILL needs a moment to be carried out. */
 const AFTER_KILL_MS = 1000;
 
-/** Ends the trees of these leases; answers how many processes there were and how many are left. */
+/**
+ * Ends the trees of these leases; answers how many processes there were and how many are left. The calling process is
+ * left out: an agent or a shell may end its own tree, and somebody has to see it through.
+ */
 export async function endAgents(
   context: Context,
   leases: readonly Lease[],
   graceMs: number,
 ): Promise<{ ended: number; left: number; freedBytes: number }> {
   const { isAlive } = context.liveness();
-  const look = (): AgentTree[] => readAgents(leases, isAlive, Date.now(), readProcessTable());
+  const look = (): AgentTree[] =>
+    readAgents(leases, isAlive, Date.now(), readProcessTable()).map((agent) => ({
+      ...agent,
+      members: agent.members.filter(({ pid }) => pid !== process.pid),
+    }));
   let agents = look();
   const seen = new Set<string>();
   const freedBytes = agents.reduce((sum, { pssBytes, rssBytes }) => sum + (pssBytes ?? rssBytes), 0);

@@ -3,9 +3,10 @@ import { basename, dirname, join } from 'node:path';
 import { fileFacts, listDir, readText, removeFile } from '../files.ts';
 import type { Lease } from '../model.ts';
 import { counts } from '../policy/charge.ts';
+import { readIdentity } from '../probe/identity.ts';
 import { readProcessTable } from '../probe/processes.ts';
 import { ledgerPath, updateLedger, withoutLeases } from '../state/ledger.ts';
-import { readAgents } from './agents.ts';
+import { readAgents, type AgentTree } from './agents.ts';
 import type { Context } from './context.ts';
 import { endAgents } from './end-agents.ts';
 
@@ -26,8 +27,15 @@ export async function sweep(context: Context, isMine: (lease: Lease) => boolean)
   const stateDir = context.stateDir();
   const liveness = context.liveness();
   const dead = updateLedger(stateDir, liveness, (ledger) => {
-    const agents = readAgents(ledger.leases.filter(isMine), liveness.isAlive, Date.now(), readProcessTable());
-    return { ledger, answer: agents.filter(({ life }) => !counts(life)) };
+    const mine = ledger.leases.filter(isMine);
+    if (mine.length === 0) return { ledger, answer: [] };
+    const agents = readAgents(mine, liveness.isAlive, Date.now(), readProcessTable());
+    const orphans = new Map(agents.flatMap(adopt));
+    const leases = ledger.leases.map((lease) => orphans.get(lease.id) ?? lease);
+    return {
+      ledger: orphans.size === 0 ? ledger : { ...ledger, leases },
+      answer: agents.filter(({ lease, life }) => !counts(life) && !orphans.has(lease.id)),
+    };
   });
   // A live runner cleans up after its own agents.
   const ours = dead.filter(
@@ -53,6 +61,17 @@ export async function sweep(context: Context, isMine: (lease: Lease) => boolean)
     freedBytes: ended > 0 ? freedBytes : 0,
     files: sweepFiles(dirname(ledgerPath(stateDir)), context),
   };
+}
+
+/**
+ * A runner that was killed right after a start could not write the agent's process down: it is the member that leads the
+ * session which the runner had opened for it. Its lease is void no more.
+ */
+function adopt({ lease, life, members }: AgentTree): [string, Lease][] {
+  if (counts(life) || lease.state !== 'starting') return [];
+  const main = members.find(({ pid, sessionId }) => pid === sessionId);
+  const owner = main && readIdentity(main.pid);
+  return owner === undefined ? [] : [[lease.id, { ...lease, owner, state: 'running' }]];
 }
 
 /** Temporary files, and second locks whose holder is dead. */

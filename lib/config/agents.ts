@@ -155,7 +155,8 @@ function readHeap(value: Tree): Parsed<number> {
   return 'problem' in parsed ? parsed : { value: Number(parsed.value) };
 }
 
-function readCommand(value: Tree, homeDir: string | undefined): Parsed<readonly string[]> {
+/** The words of a command: a list, or one line split at blanks; `~` is the home folder. */
+export function readCommand(value: Tree, homeDir: string | undefined): Parsed<readonly string[]> {
   const words = value.kind === 'list' ? readWords(value.items) : splitWords(value);
   if ('problem' in words) return words;
   if (words.value.length === 0 || words.value[0] === '') return { problem: 'has no words: name a program' };

@@ -1,6 +1,8 @@
 /** How do the settings look as a file and as a table? Both come from the schema, so that neither can be out of date. */
 import type { ProfileName } from '../model.ts';
 import { KIND_KEYS } from './agents.ts';
+import { RECEIVER_KEYS } from './alerts.ts';
+import { HANDLER_KEYS } from './handlers.ts';
 import { ALIASES, DISABLE_MONITOR } from './layers.ts';
 import { PROFILES, SETTING_KEYS, settingOf, unitOf } from './settings.ts';
 import type { MachinePart, Setting, SettingKey } from './settings.ts';
@@ -25,6 +27,22 @@ const AGENTS = `# How agents of each kind are started and bounded; {prompt}, {ke
 #     heap: 2048                          # ${KIND_KEYS.heap.meaning}
 #     env: { LANG: C.UTF-8 }              # ${KIND_KEYS.env.meaning}
 `;
+
+const HANDLERS = [
+  '  # Commands that run under pressure, after our own, in this order; the highest file that has the list decides.',
+  '  # handlers:',
+  '  #   - name: trim                                # ' + HANDLER_KEYS.name.meaning,
+  '  #     warning: [npm, cache, verify]             # ' + HANDLER_KEYS.warning.meaning,
+  '  #     critical: [npm, cache, clean, --force]    # ' + HANDLER_KEYS.critical.meaning,
+  '  #     timeout: 10s                              # ' + HANDLER_KEYS.timeout.meaning,
+];
+
+const RECEIVERS = [
+  `  # ${RECEIVER_KEYS.webhook.meaning} CLAUDE_PM_ALERTS_WEBHOOK keeps it out of files.`,
+  '  # webhook: https://hooks.example.com/services/T0/B0/xyz',
+  `  # ${RECEIVER_KEYS.command.meaning}`,
+  '  # command: [agents/page-me.sh, --quiet]',
+];
 
 const partsOf = (key: SettingKey): readonly [string, string] => {
   const [section = key, name = key] = key.split('.');
@@ -68,6 +86,8 @@ export function defaultFile({ commented = false }: { commented?: boolean } = {})
     if (rule !== undefined) lines.push(`${indent}#   ${rule}`);
     const off = commented || key === 'profile' || rule !== undefined ? '# ' : '';
     lines.push(`${indent}${off}${name}: ${writtenText(setting, setting.standard)}`);
+    if (key === 'pressure.cooldown') lines.push(...HANDLERS);
+    if (key === 'alerts.timeout') lines.push(...RECEIVERS);
   }
   return `${HEAD}${lines.join('\n')}\n\n${AGENTS}`;
 }
@@ -85,11 +105,23 @@ export function settingsSection(): string {
     allowed,
     meaning,
   ]);
+  const handlers = Object.entries(HANDLER_KEYS).map(([key, { allowed, fallback, meaning }]) => [
+    `\`pressure.handlers[].${key}\``,
+    fallback,
+    allowed,
+    meaning,
+  ]);
+  const receivers = Object.entries(RECEIVER_KEYS).map(([key, { allowed, meaning }]) => [
+    `\`alerts.${key}\``,
+    'none',
+    allowed,
+    meaning,
+  ]);
   const aliases = Object.entries(ALIASES).map(([name, key]) => `\`${name}\` (\`${key}\`)`);
   return `Every \`section.key\` has a variable, \`CLAUDE_PM_SECTION_KEY\`. Further names: ${aliases.join(', ')} and
 \`${DISABLE_MONITOR}\`, which switches \`memory_management.monitoring_enabled\` off.
 
-${markdownTable([['Setting', 'Default', 'Allowed', 'Meaning'], ...rows, ...kinds])}`;
+${markdownTable([['Setting', 'Default', 'Allowed', 'Meaning'], ...rows, ...handlers, ...receivers, ...kinds])}`;
 }
 
 function markdownTable(rows: readonly (readonly string[])[]): string {

@@ -2,12 +2,14 @@
 import { errorCode, Failure } from '../failure.ts';
 import { fileFacts, readText } from '../files.ts';
 import type { KindEntry } from './agents.ts';
+import type { ReceiverEntry } from './alerts.ts';
 import type { Fault } from './faults.ts';
+import type { HandlersEntry } from './handlers.ts';
 import { SETTING_KEYS, isSettingKey, settingOf, variableOf } from './settings.ts';
 import type { SettingKey, SettingValue } from './settings.ts';
 import { readPlainFile } from './tree.ts';
 import type { Entry, Tree } from './tree.ts';
-import { allowedText, parseValue, shown } from './values.ts';
+import { allowedText, parseValue, shown, wordsOf } from './values.ts';
 
 export interface Written {
   readonly value: SettingValue;
@@ -19,6 +21,10 @@ export interface Written {
 export interface Collected {
   readonly written: Map<SettingKey, Written>;
   readonly kinds: KindEntry[];
+  /** `pressure.handlers` of each file that has it, lowest first. */
+  readonly handlers: HandlersEntry[];
+  /** What is written of `alerts.webhook` and `alerts.command`, lowest first. */
+  readonly receivers: ReceiverEntry[];
   readonly faults: Fault[];
   readonly warnings: string[];
 }
@@ -30,13 +36,21 @@ const SECTIONS = [
   'thresholds',
   'admission',
   'pressure',
+  'retry',
+  'circuit_breaker',
+  'alerts',
   'agents',
 ];
 
+/** Keys outside `agents` that hold more than one value, or one that has no default. */
+const HANDLERS_KEY = 'pressure.handlers';
+const RECEIVER_KEYS = ['alerts.webhook', 'alerts.command'] as const;
+const OTHER_KEYS: readonly string[] = [HANDLERS_KEY, ...RECEIVER_KEYS];
+
 /** Sections of other tools in the same file, and of ours to come; never taken for a slip of the pen. */
 const FOREIGN = new Set([
-  'preserve', 'update', 'backup', 'pool', 'retry', 'subprocess', 'circuit_breaker', 'prompt_cache', 'feedback',
-  'orchestrator', 'alerts', 'version', 'hooks', 'project', 'permission', 'permissions', 'env',
+  'preserve', 'update', 'backup', 'pool', 'subprocess', 'prompt_cache', 'feedback',
+  'orchestrator', 'version', 'hooks', 'project', 'permission', 'permissions', 'env',
 ]); // prettier-ignore
 
 /** The yaml package takes 2 s for 256 KB of the worst text that we found (`]` all over), 17 s for 1 MB. */
@@ -46,7 +60,9 @@ const LARGEST_FILE_BYTES = 256 * 1024;
 const INTERNAL = new Set(
   [
     'STATE_DIR', 'LEASE', 'STREAM', 'EPIC', 'ISSUE', 'KEY', 'ATTEMPT', 'LIMIT_MB', 'HEAP_MB', 'PROMPT', 'TITLE',
-    'PROJECT', 'ENV', 'BASE_NODE_OPTIONS', 'CHECKPOINT',
+    'PROJECT', 'ENV', 'BASE_NODE_OPTIONS', 'CHECKPOINT', 'PRESSURE_LEVEL', 'PRESSURE_HANDLER', 'PRESSURE_AVAILABLE_MB',
+    'PRESSURE_TOTAL_MB', 'PRESSURE_USED_PERCENT', 'PRESSURE_SOME_PERCENT', 'PRESSURE_FULL_PERCENT', 'ALERT_LEVEL',
+    'ALERT_SUBPROCESS', 'ALERT_MESSAGE',
   ].map((name) => `CLAUDE_PM_${name}`),
 ); // prettier-ignore
 
@@ -146,8 +162,18 @@ function collectSection(into: Collected, file: string, section: Entry): void {
     if (isSettingKey(key)) {
       reportTwice(into, file, entry, key, seen);
       collectScalar(into, `${file}:${entry.line}`, key, entry.value);
+    } else if (key === HANDLERS_KEY) {
+      reportTwice(into, file, entry, key, seen);
+      into.handlers.push({ file, value: entry.value });
+    } else if (isReceiverKey(key)) {
+      reportTwice(into, file, entry, key, seen);
+      into.receivers.push({ origin: `${file}:${entry.line}`, key, value: entry.value });
     } else into.faults.push(unknownKey(`${file}:${entry.line}`, name, entry.key));
   }
+}
+
+function isReceiverKey(key: string): key is ReceiverEntry['key'] {
+  return RECEIVER_KEYS.some((one) => one === key);
 }
 
 function reportTwice(
@@ -164,7 +190,7 @@ function reportTwice(
 
 /** An unknown key of a section: the nearest key of it, or the same key where it belongs. */
 function unknownKey(where: string, section: string, name: string): Fault {
-  const own = SETTING_KEYS.filter((key) => key.startsWith(`${section}.`));
+  const own = [...SETTING_KEYS, ...OTHER_KEYS].filter((key) => key.startsWith(`${section}.`));
   const elsewhere = SETTING_KEYS.find((key) => key.endsWith(`.${name}`));
   const guess =
     elsewhere === undefined
@@ -194,7 +220,7 @@ function collectText(into: Collected, where: string, key: SettingKey, text: stri
     into.written.set(key, { value: parsed.value, origin: where });
     return;
   }
-  const candidates = setting.type === 'profile' ? allowedText(setting).split(', ') : [];
+  const candidates = wordsOf(setting.type) ?? [];
   const guess = { written: text, candidates };
   into.faults.push({ where, key, text: parsed.problem, allowed: allowedText(setting), guess });
 }
@@ -218,7 +244,19 @@ export async function collectVariables(
     if (value !== undefined) collectText(into, name, key, value);
   }
 
-  const known = [...own.keys(), ...Object.keys(ALIASES), DISABLE_MONITOR];
+  const receivers = RECEIVER_KEYS.map((key) => ({ key, name: variableOf(key) }));
+  for (const { key, name } of receivers) {
+    const value = text(name);
+    if (value !== undefined)
+      into.receivers.push({ origin: name, key, value: { kind: 'scalar', line: 0, text: value } });
+  }
+
+  const known = [
+    ...own.keys(),
+    ...receivers.map(({ name }) => name),
+    ...Object.keys(ALIASES),
+    DISABLE_MONITOR,
+  ];
   const unknown = names.filter((name) => !known.includes(name) && !INTERNAL.has(name));
   if (unknown.length === 0) return;
   const { faultLine } = await import('./faults.ts');
@@ -249,6 +287,8 @@ export function collectOverrides(into: Collected, overrides: Readonly<Record<str
   for (const [key, override] of Object.entries(overrides)) {
     const { text, flag } = typeof override === 'string' ? { text: override, flag: '--set' } : override;
     if (isSettingKey(key)) collectText(into, flag, key, text);
+    else if (isReceiverKey(key))
+      into.receivers.push({ origin: flag, key, value: { kind: 'scalar', line: 0, text } });
     else
       into.faults.push({
         where: flag,

@@ -1,14 +1,24 @@
 /** Which settings apply here, and where does each come from? All faults at once. */
 import { join } from 'node:path';
 import { EXIT, Failure } from '../failure.ts';
-import type { AgentKind, ProfileName, Settings } from '../model.ts';
+import type { AgentKind, PressureHandler, ProfileName, Settings } from '../model.ts';
 import { GIB, MIB, formatBytes } from '../units.ts';
 import type { Kinds } from './agents.ts';
+import type { Receivers } from './alerts.ts';
+import type { Handlers } from './handlers.ts';
 import { collectFile, collectOverrides, collectVariables } from './layers.ts';
 import type { Collected, Override } from './layers.ts';
 import { checkRules, yieldToWritten } from './rules.ts';
 import type { Choices } from './rules.ts';
-import { PROFILES, PROFILE_REASONS, SETTING_KEYS, settingOf, unitOf } from './settings.ts';
+import {
+  ALERT_LEVELS,
+  PROFILES,
+  PROFILE_REASONS,
+  RETRY_POLICIES,
+  SETTING_KEYS,
+  settingOf,
+  unitOf,
+} from './settings.ts';
 import type { EffectiveValue, Figure, MachinePart, Setting, SettingKey } from './settings.ts';
 
 export const SETTINGS_FILE = '.claude-pm.yaml';
@@ -44,7 +54,14 @@ export interface LoadedSettings {
  * @throws Failure (exit 2) that lists every fault in one line each: `FILE:LINE section.key: …; allowed: …; did you mean …?`
  */
 export async function loadSettings(sources: SettingsSources): Promise<LoadedSettings> {
-  const collected: Collected = { written: new Map(), kinds: [], faults: [], warnings: [] };
+  const collected: Collected = {
+    written: new Map(),
+    kinds: [],
+    handlers: [],
+    receivers: [],
+    faults: [],
+    warnings: [],
+  };
   const homeDir = sources.homeDir === '' ? undefined : sources.homeDir;
 
   const files = [];
@@ -57,11 +74,19 @@ export async function loadSettings(sources: SettingsSources): Promise<LoadedSett
   const choices = choose(collected, sources.machineTotalBytes);
   const rules = checkRules(choices);
   const agents = await kindsOf(collected, homeDir);
-  await refuse([...collected.faults, ...agents.faults, ...rules.faults]);
+  const handlers = await handlersOf(collected, homeDir);
+  const receivers = await receiversOf(collected, homeDir);
+  await refuse([
+    ...collected.faults,
+    ...agents.faults,
+    ...handlers.faults,
+    ...receivers.faults,
+    ...rules.faults,
+  ]);
 
   return {
-    settings: assemble(choices, agents.kinds),
-    values: [...valuesOf(choices), ...agents.values],
+    settings: assemble(choices, agents.kinds, handlers.handlers, receivers),
+    values: [...valuesOf(choices), ...handlers.values, ...receivers.values, ...agents.values],
     warnings: [...collected.warnings, ...rules.warnings],
     files,
   };
@@ -79,6 +104,18 @@ async function kindsOf(collected: Collected, homeDir: string | undefined): Promi
   if (collected.kinds.length === 0) return { kinds: new Map(), values: [], faults: [] };
   const { readKinds } = await import('./agents.ts');
   return readKinds(collected.kinds, homeDir);
+}
+
+async function handlersOf(collected: Collected, homeDir: string | undefined): Promise<Handlers> {
+  if (collected.handlers.length === 0) return { handlers: [], values: [], faults: [] };
+  const { readHandlers } = await import('./handlers.ts');
+  return readHandlers(collected.handlers, homeDir);
+}
+
+async function receiversOf(collected: Collected, homeDir: string | undefined): Promise<Receivers> {
+  if (collected.receivers.length === 0) return { webhook: undefined, command: [], values: [], faults: [] };
+  const { readReceivers } = await import('./alerts.ts');
+  return readReceivers(collected.receivers, homeDir);
 }
 
 async function refuse(faults: Collected['faults']): Promise<void> {
@@ -150,7 +187,12 @@ function valuesOf(choices: Choices): EffectiveValue[] {
 }
 
 /** The settings in the units of the code: whole bytes, milliseconds, shares from 0 to 1. */
-function assemble(choices: Choices, agents: ReadonlyMap<string, AgentKind>): Settings {
+function assemble(
+  choices: Choices,
+  agents: ReadonlyMap<string, AgentKind>,
+  handlers: readonly PressureHandler[],
+  receivers: Receivers,
+): Settings {
   const value = (key: SettingKey) => choices.get(key)?.value;
   const is = (key: SettingKey) => value(key) === true;
   const number = (key: SettingKey) => Number(value(key));
@@ -178,6 +220,7 @@ function assemble(choices: Choices, agents: ReadonlyMap<string, AgentKind>): Set
       maxBytes: mb('thresholds.max_mb'),
       sampleIntervalMs: ms('thresholds.sample_interval'),
       abort: is('thresholds.abort'),
+      kernelCeiling: value('thresholds.kernel_ceiling') === 'off' ? 'off' : 'auto',
     },
     admission: {
       floorBytes: mb('admission.floor_mb'),
@@ -186,7 +229,34 @@ function assemble(choices: Choices, agents: ReadonlyMap<string, AgentKind>): Set
       ageingMs: ms('admission.ageing'),
       leaseMs: ms('admission.lease'),
     },
-    pressure: { warningShare: share('pressure.warning'), criticalShare: share('pressure.critical') },
+    pressure: {
+      warningShare: share('pressure.warning'),
+      criticalShare: share('pressure.critical'),
+      cooldownMs: ms('pressure.cooldown'),
+      handlers,
+    },
+    retry: {
+      policy: RETRY_POLICIES.find((name) => name === value('retry.policy')) ?? 'auto',
+      memoryAttempts: number('retry.memory_attempts'),
+      crashAttempts: number('retry.crash_attempts'),
+      timeoutAttempts: number('retry.timeout_attempts'),
+      backoffMs: ms('retry.backoff'),
+      backoffCapMs: ms('retry.backoff_cap'),
+    },
+    circuitBreaker: {
+      failures: number('circuit_breaker.failures'),
+      windowMs: ms('circuit_breaker.window'),
+      recoveryMs: ms('circuit_breaker.recovery'),
+      recoveryMostMs: ms('circuit_breaker.recovery_max'),
+      availableBytes: mb('circuit_breaker.available_mb'),
+      probeMs: ms('circuit_breaker.probe'),
+    },
+    alerts: {
+      webhook: receivers.webhook,
+      command: receivers.command,
+      minLevel: ALERT_LEVELS.find((name) => name === value('alerts.min_level')) ?? 'warning',
+      timeoutMs: ms('alerts.timeout'),
+    },
     agents,
   };
 }

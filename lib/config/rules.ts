@@ -81,6 +81,7 @@ export function checkRules(choices: Choices): { faults: Fault[]; warnings: strin
     orderFault(choices, 'thresholds.warning_mb', 'thresholds.critical_mb', 'below'),
     orderFault(choices, 'thresholds.critical_mb', 'thresholds.max_mb', 'below'),
     orderFault(choices, 'pressure.warning', 'pressure.critical', 'below'),
+    orderFault(choices, 'circuit_breaker.recovery', 'circuit_breaker.recovery_max', 'at most'),
   ];
   const warnings = [coordinatorHeapWarning(choices), agentHeapWarning(choices), totalWarning(choices)];
   return {

@@ -1,8 +1,18 @@
 /** Which settings exist, of what type, in which range, with which default in which profile, and what does each mean? */
-import type { ProfileName } from '../model.ts';
+import type { AlertLevel, KernelCeiling, ProfileName, RetryPolicy } from '../model.ts';
 
 export type SettingType =
-  'profile' | 'boolean' | 'integer' | 'megabytes' | 'whole_megabytes' | 'gigabytes' | 'seconds' | 'percent';
+  | 'profile'
+  | 'retry_policy'
+  | 'alert_level'
+  | 'kernel_ceiling'
+  | 'boolean'
+  | 'integer'
+  | 'megabytes'
+  | 'whole_megabytes'
+  | 'gigabytes'
+  | 'seconds'
+  | 'percent';
 
 export type SettingValue = boolean | number | string;
 
@@ -30,6 +40,12 @@ const reserve = (part: number): MachinePart => ({ part, stepMb: 16, leastMb: 16 
 const whole = (part: number): MachinePart => ({ part, stepMb: 16, leastMb: 256 });
 
 export const PROFILES = ['auto', 'workstation', 'laptop', 'strict'] as const satisfies readonly ProfileName[];
+
+export const RETRY_POLICIES = ['auto', 'reduce', 'grow'] as const satisfies readonly RetryPolicy[];
+
+export const KERNEL_CEILINGS = ['auto', 'off'] as const satisfies readonly KernelCeiling[];
+
+export const ALERT_LEVELS = ['warning', 'critical'] as const satisfies readonly AlertLevel[];
 
 /** Why each profile's figures are what they are, for figures that are no part of the machine. */
 export const PROFILE_REASONS: Readonly<Record<ProfileName, string>> = {
@@ -97,7 +113,7 @@ export const SETTINGS = {
   'memory_management.retry_on_memory_limit': {
     type: 'boolean',
     standard: true,
-    meaning: 'Has no effect yet: reserved for retries by cause.',
+    meaning: 'When false, nothing is tried again after it ran out of memory.',
   },
   'node_options.coordinator_heap_size': {
     type: 'whole_megabytes',
@@ -155,6 +171,11 @@ export const SETTINGS = {
     standard: true,
     meaning: 'When false, crossings are reported and nothing is stopped.',
   },
+  'thresholds.kernel_ceiling': {
+    type: 'kernel_ceiling',
+    standard: 'auto',
+    meaning: 'A cgroup or systemd scope for each agent, a little above its limit, where this machine gives one.',
+  },
   'admission.floor_mb': {
     type: 'megabytes',
     range: [0, 1048576],
@@ -199,6 +220,97 @@ export const SETTINGS = {
     standard: 85,
     meaning: 'Share of memory in use that counts as critical.',
   },
+  'pressure.cooldown': {
+    type: 'seconds',
+    range: [0, 3600],
+    standard: 60,
+    meaning: 'Least time between two handlings of memory pressure of one level.',
+  },
+  'retry.policy': {
+    type: 'retry_policy',
+    standard: 'auto',
+    meaning:
+      'What a retry after a memory failure changes: auto by its cause, reduce always less, grow always more.',
+  },
+  'retry.memory_attempts': {
+    type: 'integer',
+    range: [0, 20],
+    standard: 3,
+    meaning: 'Further attempts after failures for want of memory; 0: none.',
+  },
+  'retry.crash_attempts': {
+    type: 'integer',
+    range: [0, 20],
+    standard: 1,
+    meaning:
+      'Further attempts after a crash or a kill of unknown cause; an exit code of its own is never retried.',
+  },
+  'retry.timeout_attempts': {
+    type: 'integer',
+    range: [0, 20],
+    standard: 1,
+    meaning: 'Further attempts after a time-out.',
+  },
+  'retry.backoff': {
+    type: 'seconds',
+    range: [0, 3600],
+    standard: 5,
+    meaning: 'The wait before the first retry; it doubles with each one, less up to half by chance.',
+  },
+  'retry.backoff_cap': {
+    type: 'seconds',
+    range: [0, 86400],
+    standard: 300,
+    meaning: 'The longest wait before a retry.',
+  },
+  'circuit_breaker.failures': {
+    type: 'integer',
+    range: [1, 100],
+    standard: 3,
+    meaning: 'So many times out of memory within the window open the breaker: nothing starts.',
+  },
+  'circuit_breaker.window': {
+    type: 'seconds',
+    range: [1, 86400],
+    standard: 300,
+    meaning: 'How long a time out of memory counts.',
+  },
+  'circuit_breaker.recovery': {
+    type: 'seconds',
+    range: [0.1, 86400],
+    standard: 30,
+    meaning: 'How long the breaker stays open; doubled each time its probe fails.',
+  },
+  'circuit_breaker.recovery_max': {
+    type: 'seconds',
+    range: [0.1, 86400],
+    standard: 600,
+    meaning: 'The longest that the breaker stays open at a time.',
+  },
+  'circuit_breaker.available_mb': {
+    type: 'megabytes',
+    range: [0, 1048576],
+    standard: 500,
+    figures: { auto: reserve(48), strict: reserve(48) },
+    meaning: 'With less than this available, the breaker opens at once.',
+  },
+  'circuit_breaker.probe': {
+    type: 'seconds',
+    range: [1, 86400],
+    standard: 300,
+    meaning: 'The one start of a half-open breaker has passed after this long without running out of memory.',
+  },
+  'alerts.min_level': {
+    type: 'alert_level',
+    standard: 'warning',
+    meaning: 'The least level that the webhook and the command are told of; the log has them all.',
+  },
+  'alerts.timeout': {
+    type: 'seconds',
+    range: [0.1, 60],
+    standard: 5,
+    meaning: 'How long one delivery of an alert may take; then it is given up and its command is ended.',
+  },
 } as const satisfies Record<string, Setting>;
 
 export type SettingKey = keyof typeof SETTINGS;
@@ -216,7 +328,7 @@ export function settingOf(key: SettingKey): Setting {
 }
 
 /** `CLAUDE_PM_SECTION_KEY`, the variable that sets a key. */
-export function variableOf(key: SettingKey): string {
+export function variableOf(key: string): string {
   return `CLAUDE_PM_${key.replace('.', '_').toUpperCase()}`;
 }
 
@@ -227,6 +339,9 @@ export function unitOf(key: SettingKey): string | undefined {
 
 const UNITS: Readonly<Record<SettingType, string | undefined>> = {
   profile: undefined,
+  retry_policy: undefined,
+  alert_level: undefined,
+  kernel_ceiling: undefined,
   boolean: undefined,
   integer: undefined,
   megabytes: 'MB',

@@ -1,6 +1,6 @@
 /** What value does the text of a setting stand for, and what may it be? The same text rules for files, variables and flags. */
 import { GIB, MIB, parseDuration, parseSize } from '../units.ts';
-import { PROFILES } from './settings.ts';
+import { ALERT_LEVELS, KERNEL_CEILINGS, PROFILES, RETRY_POLICIES } from './settings.ts';
 import type { Setting, SettingType, SettingValue } from './settings.ts';
 
 /** A value, or what is wrong with the text. */
@@ -21,6 +21,9 @@ export function shown(text: string): string {
 /** How many of a type's own unit one of the written unit is; undefined: no such unit. */
 const FACTORS: Readonly<Record<SettingType, (unit: string) => number | undefined>> = {
   profile: () => undefined,
+  retry_policy: () => undefined,
+  alert_level: () => undefined,
+  kernel_ceiling: () => undefined,
   boolean: () => undefined,
   integer: (unit) => (unit === '' ? 1 : undefined),
   megabytes: (unit) => sizeFactor(unit, MIB),
@@ -40,6 +43,9 @@ function sizeFactor(unit: string, ownBytes: number): number | undefined {
 
 const NAMES: Readonly<Record<SettingType, string>> = {
   profile: 'profile',
+  retry_policy: 'retry policy',
+  alert_level: 'level of alerts',
+  kernel_ceiling: 'choice of a kernel ceiling',
   boolean: 'yes or no',
   integer: 'whole number',
   megabytes: 'number of MB',
@@ -61,11 +67,22 @@ export function parseValue(setting: Setting, text: string): Parsed {
     if (TRUE.has(lower)) return { value: true };
     return FALSE.has(lower) ? { value: false } : { problem: `"${shown(word)}" is neither true nor false` };
   }
-  if (setting.type === 'profile') {
-    const known = PROFILES.find((name) => name === lower);
-    return known === undefined ? { problem: `"${shown(word)}" is no profile` } : { value: known };
+  const words = wordsOf(setting.type);
+  if (words !== undefined) {
+    const known = words.find((name) => name === lower);
+    return known === undefined
+      ? { problem: `"${shown(word)}" is no ${NAMES[setting.type]}` }
+      : { value: known };
   }
   return parseNumber(setting, word);
+}
+
+/** The words that a setting of this type takes; undefined where it takes no words. */
+export function wordsOf(type: SettingType): readonly string[] | undefined {
+  if (type === 'profile') return PROFILES;
+  if (type === 'alert_level') return ALERT_LEVELS;
+  if (type === 'kernel_ceiling') return KERNEL_CEILINGS;
+  return type === 'retry_policy' ? RETRY_POLICIES : undefined;
 }
 
 function parseNumber(setting: Setting, word: string): Parsed<number> {
@@ -90,7 +107,8 @@ function parseNumber(setting: Setting, word: string): Parsed<number> {
 /** The values that a setting takes, for people: `0.25 to 1024 (GB)`. */
 export function allowedText(setting: Setting): string {
   if (setting.type === 'boolean') return 'true or false';
-  if (setting.type === 'profile') return PROFILES.join(', ');
+  const words = wordsOf(setting.type);
+  if (words !== undefined) return words.join(', ');
   const [least, most] = setting.range ?? [];
   const units: Partial<Record<SettingType, string>> = {
     integer: ' (whole)',

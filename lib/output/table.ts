@@ -7,7 +7,8 @@ export async function renderTable(
 ): Promise<string> {
   const [{ default: Table }, { default: chalk }] = await Promise.all([import('cli-table3'), import('chalk')]);
   const table = new Table({
-    head: head.map((word) => chalk.bold(word)),
+    // chalk knows FORCE_COLOR and --no-color, but not NO_COLOR.
+    head: head.map((word) => (process.env['NO_COLOR'] ? word : chalk.bold(word))),
     style: { head: [], border: [], compact: true },
     chars: BORDER,
   });

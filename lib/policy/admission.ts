@@ -1,8 +1,9 @@
 /** May this agent start now; if not, why, how much is missing, what would fit, and when shall the caller ask again? */
 import type { BindingLimit, Mode } from '../model.ts';
-import { formatBytes } from '../units.ts';
+import { formatBytes, formatDuration } from '../units.ts';
 import { judgeCapacity, mostThatFits, type Capacity, type CapacityFacts } from './capacity.ts';
 import { counts } from './charge.ts';
+import { holdLeftMs } from './hold.ts';
 
 /** What the ledger remembers between two admissions. */
 export interface AdmissionMemory {
@@ -10,6 +11,12 @@ export interface AdmissionMemory {
   readonly holdSinceMs: number | undefined;
   /** When memory last ran out: after it one start at a time, until one has proved safe. */
   readonly lastMemoryEventMs: number | undefined;
+}
+
+/** What the pressure coordinator leaves in the ledger; admissions only read it. */
+export interface PressureHold {
+  /** Until when admissions are held because memory pressure was critical. */
+  readonly pressureHoldUntilMs?: number | undefined;
 }
 
 export interface AdmissionRequest {
@@ -53,12 +60,13 @@ const RETRY_MS = { memory: 5000, slot: 2000, hold: 10_000 } as const;
 
 /** The one rule of admission; pure, so that `plan`, `spawn`, `run` and a hook cannot disagree. */
 export function decideAdmission(
-  facts: CapacityFacts & { nowMs: number; memoryOf: AdmissionMemory },
+  facts: CapacityFacts & { nowMs: number; memoryOf: AdmissionMemory & PressureHold },
   request: AdmissionRequest,
 ): AdmissionDecision {
   const { settings, nowMs } = facts;
   const capacity = judgeCapacity(facts);
   const holdSinceMs = settings.enabled ? judgeHold(facts, nowMs) : undefined;
+  const pressureHoldMs = settings.enabled ? holdLeftMs(facts.memoryOf.pressureHoldUntilMs, nowMs) : 0;
   const proved = facts.leases.some(
     ({ lease, life }) =>
       counts(life) &&
@@ -74,7 +82,7 @@ export function decideAdmission(
     liveAgents: capacity.liveAgents,
     maxConcurrent: capacity.maxConcurrent,
     wouldFitBytes:
-      capacity.liveAgents >= capacity.maxConcurrent
+      capacity.liveAgents >= capacity.maxConcurrent || holdSinceMs !== undefined || pressureHoldMs > 0
         ? 0
         : finite(capacity.headroomBytes, facts.memory.totalBytes),
     memory,
@@ -107,6 +115,7 @@ export function decideAdmission(
     return { ...common, decision: 'refuse', reason, binding: most.limit, shortByBytes };
   }
   if (holdSinceMs !== undefined) return belowFloor(facts, common);
+  if (pressureHoldMs > 0) return heldByPressure(pressureHoldMs, common);
   if (memory.lastMemoryEventMs !== undefined) {
     const event = memory.lastMemoryEventMs;
     const youngest = Math.max(
@@ -155,11 +164,21 @@ function belowFloor(facts: CapacityFacts, common: Common0): AdmissionDecision {
   return {
     ...common,
     decision: 'wait',
-    wouldFitBytes: 0,
     reason: `Insufficient memory: only ${formatBytes(availableBytes)} available (need at least ${shortSize(needBytes)})`,
     binding: availableBytes < floorBytes ? 'floor' : 'hold',
     shortByBytes: needBytes - availableBytes,
     retryAfterMs: RETRY_MS.hold,
+  };
+}
+
+function heldByPressure(leftMs: number, common: Common0): AdmissionDecision {
+  return {
+    ...common,
+    decision: 'wait',
+    reason: `memory pressure was critical: admissions are held for ${formatDuration(leftMs)} more at most`,
+    binding: 'hold',
+    shortByBytes: undefined,
+    retryAfterMs: Math.min(leftMs, RETRY_MS.hold),
   };
 }
 

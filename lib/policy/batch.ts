@@ -39,9 +39,13 @@ export function planBatches(
   const missing = new Map(
     streams.map(({ key, dependsOn }) => [key, dependsOn.filter((needed) => order.has(needed)).length]),
   );
+  const leastBytes = streams.reduce((least, stream) => Math.min(least, estimateOf(stream)), Infinity);
+  const done = new Set<string>();
   let ready = streams.filter(({ key }) => missing.get(key) === 0);
-  while (ready.length > 0) {
-    const { taken, estimateBytes } = firstFit(ready, estimateOf, limits);
+  // All before it are done: ten thousand streams in ten thousand batches must not be copied for each.
+  let head = 0;
+  while (head < ready.length) {
+    const { taken, estimateBytes } = firstFit(ready, head, done, estimateOf, { ...limits, leastBytes });
     const freed = [...taken.values()].flatMap(({ key }) =>
       (followers.get(key) ?? []).filter((follower) => {
         const left = (missing.get(follower.key) ?? 0) - 1;
@@ -49,27 +53,35 @@ export function planBatches(
         return left === 0;
       }),
     );
-    ready = ready.filter(({ key }) => !taken.has(key));
+    for (const key of taken.keys()) done.add(key);
     if (freed.length > 0) {
-      ready = [...ready, ...freed].sort((a, b) => (order.get(a.key) ?? 0) - (order.get(b.key) ?? 0));
+      const left = ready.slice(head).filter(({ key }) => !done.has(key));
+      ready = [...left, ...freed].sort((a, b) => (order.get(a.key) ?? 0) - (order.get(b.key) ?? 0));
+      head = 0;
     }
+    while (done.has(ready[head]?.key ?? '')) head += 1;
     batches.push({ keys: [...taken.keys()], estimateBytes });
   }
   const largest = batches.reduce((most, { keys }) => Math.max(most, keys.length), 0);
   return { strategy: strategyOf(batches.length, largest, streams.length), batches };
 }
 
-/** What of these can run together, in their order; the first one always. */
+/** What can run together of those from `head` on that are not done, in their order; the first one always. */
 function firstFit(
   ready: readonly Stream[],
+  head: number,
+  done: ReadonlySet<string>,
   estimateOf: (stream: Stream) => number,
-  limits: { readonly headroomBytes: number; readonly slots: number },
+  limits: { readonly headroomBytes: number; readonly slots: number; readonly leastBytes: number },
 ): { readonly taken: ReadonlyMap<string, Stream>; readonly estimateBytes: number } {
   const taken = new Map<string, Stream>();
   const excluded = new Set<string>();
   let estimateBytes = 0;
-  for (const stream of ready) {
-    if (taken.size > 0 && taken.size >= limits.slots) break;
+  for (let at = head; at < ready.length; at += 1) {
+    const stream = ready[at];
+    if (stream === undefined || done.has(stream.key)) continue;
+    const isFull = taken.size >= limits.slots || estimateBytes + limits.leastBytes > limits.headroomBytes;
+    if (taken.size > 0 && isFull) break;
     const fits = taken.size === 0 || estimateBytes + estimateOf(stream) <= limits.headroomBytes;
     const conflict = excluded.has(stream.key) || stream.conflictsWith.some((key) => taken.has(key));
     if (!fits || conflict) continue;

@@ -1,6 +1,7 @@
 /** Which variables does a coordinator or an agent get, and which limit really holds for its program? */
 import type { AgentKind, Executable, Settings } from '../model.ts';
 import { MIB, formatBytes } from '../units.ts';
+import { ceilingBytes, type CeilingKind } from './ceiling.ts';
 import { PRELOAD_NAME, agentHeapMb, agentLimitBytes, mergeNodeOptions } from './heap.ts';
 import { envFileValue, setLine, unsetLine, type Shell } from './quote.ts';
 
@@ -131,13 +132,14 @@ export function takesHeapFlags(executable: Pick<Executable, 'kind'>): boolean {
 
 /** A limit that holds for a program, or the want of one. */
 export interface HoldingLimit {
-  readonly name: 'heap' | 'hard-limit' | 'cgroup' | 'none';
+  readonly name: 'heap' | 'hard-limit' | 'kernel-ceiling' | 'cgroup' | 'none';
   readonly text: string;
 }
 
 /**
  * Which limits hold for a program of this kind, the one that strikes first before the others. V8's heap holds only in
- * Node; the hard limit holds for what a run of ours started, while it watches; a cgroup holds for all in it together.
+ * Node; the hard limit holds for what a run of ours started, while it watches; the kernel's ceiling for the same, also
+ * when nobody watches any more; a cgroup holds for all in it together.
  */
 export function judgeHolding(facts: {
   readonly role: Role;
@@ -146,6 +148,8 @@ export function judgeHolding(facts: {
   readonly heapMb: number;
   readonly limitBytes: number;
   readonly cgroup: { readonly name: string; readonly totalBytes: number } | undefined;
+  /** What this machine gives a run's agents; absent where nobody tried. */
+  readonly ceiling?: CeilingKind;
 }): HoldingLimit[] {
   const limits: HoldingLimit[] = [];
   if (takesHeapFlags(facts.executable))
@@ -158,6 +162,11 @@ export function judgeHolding(facts: {
     limits.push({
       name: 'hard-limit',
       text: `the hard limit of ${formatBytes(facts.limitBytes)} for its whole process tree, held by the watchdog of a run`,
+    });
+  if (watched && facts.ceiling !== undefined && facts.ceiling !== 'none')
+    limits.push({
+      name: 'kernel-ceiling',
+      text: `the kernel's ceiling of ${formatBytes(ceilingBytes(facts.limitBytes))} for the same tree, a ${facts.ceiling} of its own in a run`,
     });
   if (facts.cgroup)
     limits.push({

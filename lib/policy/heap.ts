@@ -182,3 +182,13 @@ export function userNodeOptions(traces: OurTraces): string {
   });
   return [...since, ...replaced].map(nodeOptionsWord).join(' ');
 }
+
+/** The heap in MB that these options set by --max-old-space-size, the last one as Node has it; undefined where they set none. */
+export function heapInNodeOptions(text: string): number | undefined {
+  const words = splitNodeOptions(text) ?? [];
+  const values = words.flatMap((word) =>
+    flagName(word) === '--max-old-space-size' ? [Number(word.split('=')[1])] : [],
+  );
+  const last = values.at(-1);
+  return last !== undefined && Number.isSafeInteger(last) && last > 0 ? last : undefined;
+}

@@ -25,30 +25,42 @@ export const NO_USE: UseSoFar = {
   lastBytes: 0,
 };
 
-/** RSS must have grown by this share since PSS was last taken. */
-const WORTH_SHARE = 1.1;
+/** RSS must have grown, or fallen, by this factor since PSS was last taken. */
+const WORTH_FACTOR = 1.1;
 
-/** PSS costs 17 ms a GB, RSS microseconds: it is taken at new peaks of trees with several processes, whose RSS counts shared pages twice. */
+/**
+ * PSS costs 17 ms a GB, RSS microseconds: it is taken for trees with several processes, whose RSS counts shared pages
+ * twice, when they have grown; also when they have shrunk, since what is left may share nothing.
+ */
 export function isPssWorth(use: UseSoFar, rssBytes: number, processes: number): boolean {
-  return processes > 1 && rssBytes > use.pssTakenAtRss * WORTH_SHARE;
+  const { pssTakenAtRss } = use;
+  return (
+    processes > 1 && (rssBytes > pssTakenAtRss * WORTH_FACTOR || rssBytes * WORTH_FACTOR < pssTakenAtRss)
+  );
 }
 
-/** The use with one more sample. Between two takings of PSS the tree's RSS is scaled by what PSS was of it. */
+/**
+ * The use with one more sample. Between two takings of PSS the tree's RSS is scaled by what PSS was of it; a single
+ * process shares with nobody, whatever it was part of before (a shell that had a child and then became the agent).
+ */
 export function addSample(
   use: UseSoFar,
-  sample: { atMs: number; rssBytes: number; pssBytes: number | undefined },
+  sample: { atMs: number; rssBytes: number; pssBytes: number | undefined; processes?: number },
 ): UseSoFar {
   const spanMs = use.samples === 0 ? 0 : Math.max(0, sample.atMs - use.lastMs);
   const pssShare =
     sample.pssBytes === undefined
-      ? use.pssShare
+      ? sample.processes === 1
+        ? 1
+        : use.pssShare
       : Math.min(1, sample.pssBytes / Math.max(1, sample.rssBytes));
   const bytes = Math.round(sample.pssBytes ?? sample.rssBytes * pssShare);
   const isPeak = bytes > (use.peakBytes ?? -1);
   return {
     peakBytes: isPeak ? bytes : use.peakBytes,
     peakKind: isPeak ? (pssShare === 1 && sample.pssBytes === undefined ? 'rss' : 'pss') : use.peakKind,
-    pssTakenAtRss: sample.pssBytes === undefined ? use.pssTakenAtRss : sample.rssBytes,
+    pssTakenAtRss:
+      sample.pssBytes !== undefined ? sample.rssBytes : sample.processes === 1 ? 0 : use.pssTakenAtRss,
     pssShare,
     byteMs: use.byteMs + ((use.lastBytes + bytes) / 2) * spanMs,
     measuredMs: use.measuredMs + spanMs,

@@ -10,22 +10,33 @@ export interface QueueFacts {
   readonly stateOf: (key: string) => StreamState;
   /** Held back by a person (`pause`). */
   readonly isPaused: (key: string) => boolean;
+  /** So many are enough (default: all). */
+  readonly most?: number;
 }
 
 /** Streams whose dependencies are done and which conflict with nothing that runs, in the order of the plan. */
-export function readyStreams({ streams, stateOf, isPaused }: QueueFacts): Stream[] {
-  const running = new Set(streams.filter(({ key }) => stateOf(key) === 'running').map(({ key }) => key));
-  const conflicts = new Set(
-    streams.filter(({ key }) => running.has(key)).flatMap(({ conflictsWith }) => conflictsWith),
-  );
-  return streams.filter(
-    (stream) =>
+export function readyStreams({ streams, stateOf, isPaused, most = Infinity }: QueueFacts): Stream[] {
+  const atWork = streams.filter(({ key }) => stateOf(key) === 'running');
+  const running = new Set(atWork.map(({ key }) => key));
+  const conflicts = new Set(atWork.flatMap(({ conflictsWith }) => conflictsWith));
+  const ready: Stream[] = [];
+  for (const stream of streams) {
+    if (ready.length >= most) break;
+    if (
       stateOf(stream.key) === 'waiting' &&
       !isPaused(stream.key) &&
       stream.dependsOn.every((key) => stateOf(key) === 'done') &&
       !conflicts.has(stream.key) &&
-      !stream.conflictsWith.some((key) => running.has(key)),
-  );
+      !stream.conflictsWith.some((key) => running.has(key))
+    )
+      ready.push(stream);
+  }
+  return ready;
+}
+
+/** Whether these two must not run at the same time, whichever of them says so: of the ready ones only one may start then. */
+export function areApart(one: Stream, other: Stream): boolean {
+  return one.conflictsWith.includes(other.key) || other.conflictsWith.includes(one.key);
 }
 
 /** Waiting streams that can never start, because something that they depend on did not get done. */

@@ -40,6 +40,12 @@ export function readDescriptor(fd: number): string {
   }
 }
 
+/** As readDescriptor, of a file that the kernel writes in one piece: what fits into one read is all there is. */
+function readOnce(fd: number): string {
+  const length = readSync(fd, scratch, 0, scratch.length, 0);
+  return length < scratch.length ? scratch.toString('utf8', 0, length) : readDescriptor(fd);
+}
+
 /** The first bytes (at most 64 KiB) behind an open descriptor in one call, for files of one line such as `statm`. */
 export function readShort(fd: number): string {
   return scratch.toString('utf8', 0, readSync(fd, scratch, 0, scratch.length, 0));
@@ -92,7 +98,7 @@ export function keepFile(path: string): KeptFile {
   const fd = namingFile(path, () => openSync(path, 'r'));
   return {
     path,
-    read: () => namingFile(path, () => readDescriptor(fd)),
+    read: () => namingFile(path, () => readOnce(fd)),
     close: () => {
       closeSync(fd);
     },

@@ -11,7 +11,7 @@ import {
   removeTree,
   replaceFile,
 } from '../files.ts';
-import type { AttemptResult, Outcome } from '../model.ts';
+import type { AttemptResult, Cause, Outcome } from '../model.ts';
 
 /** The version of spec.json and result.json that this code writes; it refuses newer ones. */
 const VERSION = 1;
@@ -138,6 +138,7 @@ const OUTCOMES: ReadonlySet<string> = new Set(
     failed: true,
     'killed-limit': true,
     'killed-user': true,
+    'killed-machine': true,
     'killed-kernel': true,
     stopped: true,
     'not-started': true,
@@ -150,6 +151,31 @@ export function isOutcome(value: unknown): value is Outcome {
   return typeof value === 'string' && OUTCOMES.has(value);
 }
 
+const CAUSES: ReadonlySet<string> = new Set(
+  Object.keys({
+    success: true,
+    failed: true,
+    crash: true,
+    'killed-unknown': true,
+    terminated: true,
+    timeout: true,
+    'our-limit': true,
+    'our-machine': true,
+    user: true,
+    interrupt: true,
+    'kernel-oom': true,
+    'heap-limit': true,
+    allocation: true,
+    'spawn-memory': true,
+    'bad-node-options': true,
+  } satisfies Record<Cause, true>),
+);
+
+/** Whether this is one of the words for why an attempt ended. */
+export function isCause(value: unknown): value is Cause {
+  return typeof value === 'string' && CAUSES.has(value);
+}
+
 /** The result in a document of version 1; undefined where a field that each result has is missing or of another type. */
 function toResult(document: Record<string, unknown>): AttemptResult | undefined {
   const { version, key, reason, signal, exitCode, peakKind } = document;
@@ -159,6 +185,7 @@ function toResult(document: Record<string, unknown>): AttemptResult | undefined 
   };
   const attempt = wholeNumber(document['attempt']);
   const outcome = document['outcome'];
+  const cause = document['cause'];
   const startedMs = number('startedMs');
   const endedMs = number('endedMs');
   const estimateBytes = number('estimateBytes');
@@ -181,5 +208,6 @@ function toResult(document: Record<string, unknown>): AttemptResult | undefined 
     averageBytes: number('averageBytes'),
     samples: number('samples') ?? 0,
     reason,
+    ...(isCause(cause) ? { cause } : {}),
   };
 }

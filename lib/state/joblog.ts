@@ -12,15 +12,18 @@ import {
   moveFile,
   readText,
 } from '../files.ts';
-import type { AttemptResult, Outcome } from '../model.ts';
+import type { AttemptResult, Cause, Outcome } from '../model.ts';
 import { cleanText, isKey } from '../names.ts';
-import { isOutcome } from './attempts.ts';
+import { isCause, isOutcome } from './attempts.ts';
 
 /** GNU parallel's nine columns (20221122, `--joblog`), then ours. Its Host is `:` for this machine. */
 const THEIRS = 'Seq Host Starttime JobRuntime Send Receive Exitval Signal Command'.split(' ');
-const OURS = 'Key Attempt Outcome Estimate Limit Peak PeakKind Average Heap Reason'.split(' ');
+const OURS = 'Key Attempt Outcome Estimate Limit Peak PeakKind Average Heap Reason Cause'.split(' ');
 const HEADER = [...THEIRS, ...OURS].join('\t');
 const COLUMNS = THEIRS.length + OURS.length;
+/** Before causes were known: such a file is still read, and gets the longer lines appended. */
+const OLD_COLUMNS = COLUMNS - 1;
+const OLD_HEADER = HEADER.split('\t').slice(0, OLD_COLUMNS).join('\t');
 
 /**
  * Ends a line that a killed writer left unfinished. `parallel --resume-failed` stops at a blank line ("Format of … is
@@ -54,6 +57,7 @@ export interface JoblogEntry {
   readonly averageBytes: number | undefined;
   readonly heapMb: number | undefined;
   readonly reason: string | undefined;
+  readonly cause: Cause | undefined;
 }
 
 /**
@@ -65,7 +69,7 @@ export function startJoblog(path: string): void {
   const text = readText(path) ?? '';
   checkHeader(path, text);
   if (text === '') appendLine(path, HEADER);
-  else if (text === HEADER) appendLine(path, '');
+  else if (text === HEADER || text === OLD_HEADER) appendLine(path, '');
   else if (!endsInNewline(path)) appendLine(path, TORN_END);
 }
 
@@ -109,6 +113,7 @@ function joblogLine(seq: number, command: readonly string[] | string, result: At
     whole(result.averageBytes),
     whole(result.heapMb),
     cell(result.reason, REASON_BYTES),
+    result.cause ?? '-',
   ].join('\t');
 }
 
@@ -161,7 +166,7 @@ export function readJoblog(path: string): { entries: JoblogEntry[]; torn: number
 function checkHeader(path: string, text: string): void {
   const end = text.indexOf('\n');
   const header = end < 0 ? text : text.slice(0, end);
-  if (header === HEADER || (end < 0 && header === '')) return;
+  if (header === HEADER || header === OLD_HEADER || (end < 0 && header === '')) return;
   const newer = header.startsWith(HEADER) ? 'comes from a newer version' : 'is no joblog of ours';
   throw new Failure(`${path} ${newer} (its first line differs): move it away; it was left as it is`);
 }
@@ -169,14 +174,14 @@ function checkHeader(path: string, text: string): void {
 function readEntry(line: string, keys: ReadonlyMap<number, string>): JoblogEntry | undefined {
   const cells = line.split('\t');
   const theirs = cells.length === THEIRS.length;
-  if (!theirs && cells.length !== COLUMNS) return undefined;
+  if (!theirs && cells.length !== COLUMNS && cells.length !== OLD_COLUMNS) return undefined;
   const [seq, started, runtime, exitval, signal] = [0, 2, 3, 6, 7].map((at) =>
     Number(cells[at]?.trim() || NaN),
   );
   if (seq === undefined || started === undefined || runtime === undefined) return undefined;
   if (exitval === undefined || signal === undefined) return undefined;
   if (![seq, started, runtime, exitval, signal].every(Number.isFinite)) return undefined;
-  const [key, attempt, outcome, estimate, limit, peak, kind, average, heap, reason] = cells.slice(
+  const [key, attempt, outcome, estimate, limit, peak, kind, average, heap, reason, cause] = cells.slice(
     THEIRS.length,
   );
   if (!theirs && (key === undefined || !isKey(key) || !isOutcome(outcome))) return undefined;
@@ -197,6 +202,7 @@ function readEntry(line: string, keys: ReadonlyMap<number, string>): JoblogEntry
     averageBytes: count(average),
     heapMb: count(heap),
     reason: reason === '-' ? undefined : reason,
+    cause: isCause(cause) ? cause : undefined,
   };
 }
 

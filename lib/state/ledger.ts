@@ -10,6 +10,8 @@ export interface Ledger {
   readonly leases: readonly Lease[];
   readonly holdSinceMs: number | undefined;
   readonly lastMemoryEventMs: number | undefined;
+  /** Until when admissions are held for memory pressure; files from before there was such a hold have none. */
+  readonly pressureHoldUntilMs?: number | undefined;
 }
 
 const VERSION = 1;
@@ -29,8 +31,17 @@ export function ledgerLockPath(stateDir: string): string {
 export function loadLedger(stateDir: string): Ledger {
   const path = ledgerPath(stateDir);
   const text = readText(path);
-  return text === undefined ? EMPTY : parseLedger(text, path);
+  if (text === undefined) return EMPTY;
+  if (text !== lastText) {
+    lastLedger = parseLedger(text, path);
+    lastText = text;
+  }
+  return lastLedger;
 }
+
+/** The last text and what it says: a run that is alone reads again what it wrote, some dozen leases at every start of an agent. */
+let lastText: string | undefined;
+let lastLedger: Ledger = EMPTY;
 
 /**
  * Reads, changes and writes the ledger while nobody else can. `change` returns the new ledger (the same object: nothing is
@@ -45,7 +56,11 @@ export function updateLedger<T>(
   return withLock(ledgerLockPath(stateDir), liveness, () => {
     const before = loadLedger(stateDir);
     const { ledger, answer } = change(before);
-    if (ledger !== before) replaceFile(ledgerPath(stateDir), `${JSON.stringify(ledger)}\n`);
+    if (ledger === before) return answer;
+    const text = `${JSON.stringify(ledger)}\n`;
+    replaceFile(ledgerPath(stateDir), text);
+    lastText = text;
+    lastLedger = ledger;
     return answer;
   });
 }
@@ -66,6 +81,11 @@ export function remember(ledger: Ledger, memory: Pick<Ledger, 'holdSinceMs' | 'l
   const { holdSinceMs, lastMemoryEventMs } = memory;
   const same = ledger.holdSinceMs === holdSinceMs && ledger.lastMemoryEventMs === lastMemoryEventMs;
   return same ? ledger : { ...ledger, holdSinceMs, lastMemoryEventMs };
+}
+
+/** The same ledger with admissions held until then, or with no such hold; the same object if nothing changed. */
+export function withPressureHold(ledger: Ledger, untilMs: number | undefined): Ledger {
+  return ledger.pressureHoldUntilMs === untilMs ? ledger : { ...ledger, pressureHoldUntilMs: untilMs };
 }
 
 function parseLedger(text: string, path: string): Ledger {
@@ -90,6 +110,7 @@ function parseLedger(text: string, path: string): Ledger {
     leases: leases.map((lease: unknown, at) => parseLease(lease, `lease ${at + 1}`, path)),
     holdSinceMs: optional(value['holdSinceMs'], 'number', 'holdSinceMs', path),
     lastMemoryEventMs: optional(value['lastMemoryEventMs'], 'number', 'lastMemoryEventMs', path),
+    pressureHoldUntilMs: optional(value['pressureHoldUntilMs'], 'number', 'pressureHoldUntilMs', path),
   };
 }
 
@@ -153,7 +174,8 @@ function optional<K extends keyof Types>(
   path: string,
 ): Types[K] | undefined {
   if (value === undefined) return undefined;
-  if (typeof value !== type || Number.isNaN(value)) throw damaged(path, `${where} is no ${type}`);
+  const isEndless = typeof value === 'number' && !Number.isFinite(value);
+  if (typeof value !== type || isEndless) throw damaged(path, `${where} is no ${type}`);
   return value as Types[K];
 }
 
@@ -163,6 +185,6 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 function damaged(path: string, what: string): Failure {
   return new Failure(
-    `${path} is damaged (${what.slice(0, 120)}): \`memory-monitor cleanup\` puts it aside and starts a new one; nothing was changed`,
+    `${path} is damaged (${what.slice(0, 120).replace(/[^\x20-\x7e]/g, '?')}): \`memory-monitor cleanup\` puts it aside and starts a new one; nothing was changed`,
   );
 }

@@ -11,6 +11,7 @@ export interface ProjectPaths {
   /** Run records of all epics. */
   readonly runsDir: string;
   readonly logsDir: string;
+  readonly checkpointsDir: string;
   readonly envDir: string;
 }
 
@@ -58,6 +59,11 @@ function absolute(variable: string, text: string, homedir: string | undefined): 
   return resolve(path);
 }
 
+/** The circuit breaker's file in a state folder; none: it is closed and has nothing to remember. */
+export function breakerPath(stateDirectory: string): string {
+  return join(stateDirectory, 'breaker.json');
+}
+
 /** The folders of a project, and of one epic where its name is given. @throws Failure (2) for a bad epic name. */
 export function projectPaths(projectDir: string): ProjectPaths;
 export function projectPaths(projectDir: string, epic: string): EpicPaths;
@@ -68,6 +74,7 @@ export function projectPaths(projectDir: string, epic?: string): ProjectPaths | 
     epicsDir: join(root, '.claude', 'epics'),
     runsDir: join(root, '.claude-pm', 'runs'),
     logsDir: join(root, '.claude-pm', 'logs', 'memory'),
+    checkpointsDir: join(root, '.claude', 'logs', 'checkpoints'),
     envDir: join(root, '.claude', 'env'),
   };
   if (epic === undefined) return project;
@@ -99,6 +106,21 @@ export function folderOfKey(epic: string, key: string): string {
   if (folder.length <= LONGEST_FOLDER) return folder;
   const digest = createHash('sha256').update(folder).digest('hex').slice(0, 40);
   return `${folder.slice(0, LONGEST_FOLDER - 41)}~${digest}`;
+}
+
+/**
+ * The file to which an agent appends how far it has come: `NAME.log`, for a stream's key `EPIC~ISSUE~STREAM.log`. A key that is
+ * too long for a file system ends in a digest behind `~~`, so no two agents share a file.
+ * @throws Failure (2) for what is neither a name nor a key.
+ */
+export function checkpointPath(projectDir: string, agent: string): string {
+  const { checkpointsDir } = projectPaths(projectDir);
+  if (!agent.includes('/')) return join(checkpointsDir, `${checkName('agent', agent)}.log`);
+  const { epic, issue, id } = parseKey(agent);
+  const name = `${epic}~${issue}~${id}`;
+  if (name.length <= LONGEST_FOLDER) return join(checkpointsDir, `${name}.log`);
+  const digest = createHash('sha256').update(name).digest('hex').slice(0, 40);
+  return join(checkpointsDir, `${name.slice(0, LONGEST_FOLDER - 42)}~~${digest}.log`);
 }
 
 /** The issue and stream of a folder name that `folderOfKey` made and did not shorten; undefined for anything else. */

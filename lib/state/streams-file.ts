@@ -16,7 +16,7 @@ const NO_ISSUE = '0';
 const TITLE_CHARS = 200;
 
 interface Reading {
-  readonly yaml: typeof Yaml;
+  readonly yaml: Omit<typeof Yaml, 'default'>;
   readonly projectDir: string;
   readonly faults: Fault[];
   /** `file:line` of a node. */
@@ -32,7 +32,8 @@ export async function parseStreamsFile(
   file: string,
   projectDir: string,
 ): Promise<{ drafts: Draft[]; faults: Fault[] }> {
-  const yaml = await import('yaml');
+  // The default: of a CommonJS package a bundle has no other names.
+  const { default: yaml } = await import('yaml');
   const lines = new yaml.LineCounter();
   const document = yaml.parseDocument(text.replace(/^\uFEFF/, ''), {
     schema: 'failsafe',

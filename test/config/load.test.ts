@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { loadSettings } from '../../lib/config/load.ts';
 import { SETTING_KEYS, settingOf, variableOf } from '../../lib/config/settings.ts';
+import { wordsOf } from '../../lib/config/values.ts';
 import { GIB, MIB } from '../../lib/units.ts';
 import { faultsOf, inWorld, load, shorten, told } from './world.ts';
 
@@ -34,13 +35,15 @@ const LOWER: Readonly<Record<string, string>> = {
   'thresholds.warning_mb': '1',
   'thresholds.critical_mb': '1500',
   'pressure.warning': '2',
+  'circuit_breaker.recovery': '600',
 };
 
 test.each(SETTING_KEYS.map((key) => [key]))('%s is set by its variable and by its flag', async (key) => {
   const { type, range, standard } = settingOf(key);
   const name = variableOf(key);
-  const words = { boolean: String(standard !== true), profile: 'laptop' };
-  const text = type === 'boolean' || type === 'profile' ? words[type] : (LOWER[key] ?? String(range?.[1]));
+  const word =
+    type === 'boolean' ? String(standard !== true) : wordsOf(type)?.find((name) => name !== standard);
+  const text = word ?? LOWER[key] ?? String(range?.[1]);
   const [byVariable, origin] = (await told({ env: { [name]: text } }, key)).split(' < ');
   const [byFlag] = (await told({ overrides: { [key]: text } }, key)).split(' < ');
   expect([byVariable, byFlag].map((value) => value?.replace(/(MB|GB|s|%)$/, ''))).toEqual([text, text]);
@@ -191,10 +194,8 @@ test('carriage returns, flow style and quotes are all read', async () => {
 });
 
 test.each([
-  ['preserve:\n  - a\nupdate: { x: [1, 2] }\nbackup: null\npool:\n  size: 4\nretry: 3\n'],
-  [
-    'subprocess:\n  warn: 1\ncircuit_breaker: x\nprompt_cache: 0x10\nfeedback: .inf\norchestrator: []\nalerts: "a"\n',
-  ],
+  ['preserve:\n  - a\nupdate: { x: [1, 2] }\nbackup: null\npool:\n  size: 4\nfeedback: 3\n'],
+  ['subprocess:\n  warn: 1\nprompt_cache: 0x10\nfeedback: .inf\norchestrator: []\n'],
   [
     'events: 1\npermission: 2\n1: 2\n? [a]\n: b\n~: 3\n"": 4\n__proto__: { enabled: false }\nconstructor: 1\n',
   ],

@@ -21,6 +21,9 @@ const CONTRADICTIONS: readonly [Record<string, string>, string[]][] = [
   [{ 'pressure.warning': '85%' }, ['--set pressure.warning: 85% must be below pressure.critical 85% (default); allowed: below 85%']],
   [{ 'pressure.critical': '0.5' }, ['--set pressure.critical: 50% must be above pressure.warning 70% (default); allowed: above 70%']],
   [{ 'pressure.warning': '84', 'pressure.critical': '85' }, []],
+  [{ 'circuit_breaker.recovery': '600' }, []],
+  [{ 'circuit_breaker.recovery': '11m' }, ['--set circuit_breaker.recovery: 660 s must be at most circuit_breaker.recovery_max 600 s (default); allowed: at most 600 (s)']],
+  [{ 'circuit_breaker.recovery_max': '20' }, ['--set circuit_breaker.recovery_max: 20 s must be at least circuit_breaker.recovery 30 s (default); allowed: at least 30 (s)']],
 ]; // prettier-ignore
 
 test.each(CONTRADICTIONS)('%j is told with both keys, or is none', async (overrides, faults) => {

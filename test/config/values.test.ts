@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { SETTING_KEYS, settingOf } from '../../lib/config/settings.ts';
 import type { SettingKey, SettingValue } from '../../lib/config/settings.ts';
-import { allowedText, parseValue, shown, writtenText } from '../../lib/config/values.ts';
+import { allowedText, parseValue, shown, wordsOf, writtenText } from '../../lib/config/values.ts';
 
 const GOOD: readonly [SettingKey, string, SettingValue][] = [
   ['memory_management.memory_per_agent_gb', '0.25', 0.25],
@@ -41,8 +41,11 @@ const GOOD: readonly [SettingKey, string, SettingValue][] = [
   ['pressure.warning', '1%', 1],
   ['pressure.warning', '0.01', 1],
   ['pressure.warning', '100%', 100],
+  ['thresholds.kernel_ceiling', 'OFF', 'off'],
   ['profile', 'laptop', 'laptop'],
   ['profile', 'Auto', 'auto'],
+  ['retry.policy', 'grow', 'grow'],
+  ['retry.policy', 'Reduce', 'reduce'],
 ];
 
 test.each(GOOD)('%s takes %j as %j', (key, text, value) => {
@@ -77,7 +80,9 @@ const BAD: readonly [SettingKey, string, RegExp][] = [
   ['pressure.warning', '0', /too little/],
   ['pressure.warning', '101', /too much/],
   ['pressure.warning', '70%%', /no share/],
+  ['thresholds.kernel_ceiling', 'on', /no choice of a kernel ceiling/],
   ['profile', 'server', /no profile/],
+  ['retry.policy', 'laptop', /no retry policy/],
 ];
 
 test.each(BAD)('%s refuses %j', (key, text, problem) => {
@@ -89,7 +94,7 @@ test.each(SETTING_KEYS.map((key) => [key]))('%s takes both ends of its range and
   const setting = settingOf(key);
   const [least, most] = setting.range ?? [];
   if (least === undefined || most === undefined) {
-    expect(['boolean', 'profile']).toContain(setting.type);
+    expect(setting.type === 'boolean' || wordsOf(setting.type) !== undefined).toBe(true);
     return;
   }
   const text = (value: number): string => writtenText(setting, value);

@@ -166,6 +166,21 @@ describe('judgeHolding', () => {
     expect(limits.map(({ name }) => name)).toEqual(names);
   });
 
+  it.each([
+    ['an agent that is watched', 'agent', true, 'cgroup-v1', ['hard-limit', 'kernel-ceiling']],
+    ['one where the machine gives none', 'agent', true, 'none', ['hard-limit']],
+    ['one that is only measured', 'agent', false, 'cgroup-v2', ['none']],
+    ['a coordinator', 'coordinator', true, 'systemd-scope', ['none']],
+  ] as const)(
+    'names the kernel’s ceiling for agents that are stopped: %s',
+    (_, role, watched, ceiling, names) => {
+      const executable = program('native');
+      const world = { ...settings, monitoringEnabled: watched };
+      const limits = judgeHolding({ ...base, role, executable, settings: world, cgroup: undefined, ceiling });
+      expect(limits.map(({ name }) => name)).toEqual(names);
+    },
+  );
+
   it('tells why heap flags do not hold', () => {
     expect(heapNote(program('node'))).toBeUndefined();
     expect(heapNote(program('native'))).toMatch(/native binary: it ignores .* Node tools/);

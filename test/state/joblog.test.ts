@@ -28,7 +28,7 @@ afterEach(() => rmSync(dir, { recursive: true, force: true }));
 const BASE: AttemptResult = {
   key: 'login/12/A', attempt: 1, outcome: 'done', exitCode: 0, signal: undefined, startedMs: 1_700_000_000_123,
   endedMs: 1_700_000_002_623, estimateBytes: 1000, limitBytes: 3000, heapMb: 512, peakBytes: 2000, peakKind: 'pss',
-  averageBytes: 1500, samples: 4, reason: 'finished',
+  averageBytes: 1500, samples: 4, reason: 'finished', cause: 'success',
 }; // prettier-ignore
 
 function result(key: string, more: Partial<AttemptResult> = {}): AttemptResult {
@@ -45,9 +45,9 @@ describe('the file', () => {
     appendJoblog(path, 7, ['echo', "it's", 'a b'], result('login/12/A'));
     expect(readFileSync(path, 'utf8')).toBe(
       'Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\t' +
-        'Key\tAttempt\tOutcome\tEstimate\tLimit\tPeak\tPeakKind\tAverage\tHeap\tReason\n' +
+        'Key\tAttempt\tOutcome\tEstimate\tLimit\tPeak\tPeakKind\tAverage\tHeap\tReason\tCause\n' +
         "7\t:\t1700000000.123\t     2.500\t0\t0\t0\t0\techo 'it'\\''s' 'a b'\t" +
-        'login/12/A\t1\tdone\t1000\t3000\t2000\tpss\t1500\t512\tfinished\n',
+        'login/12/A\t1\tdone\t1000\t3000\t2000\tpss\t1500\t512\tfinished\tsuccess\n',
     );
   });
 
@@ -119,6 +119,28 @@ describe('the file', () => {
     expect(() => startJoblog(path)).toThrow(message);
     expect(() => readJoblog(path)).toThrow(path);
     expect(readFileSync(path, 'utf8')).toBe(foreign);
+  });
+
+  it('from before causes were known is read, and goes on with them', () => {
+    const old = readFileSync(
+      join(import.meta.dirname, '..', 'fixtures', 'joblog', 'without-causes.tsv'),
+      'utf8',
+    );
+    writeFileSync(path, old);
+    expect(readJoblog(path)).toMatchObject({
+      torn: 0,
+      entries: [
+        { key: 'login/12/A', outcome: 'done', reason: 'exit 0', cause: undefined },
+        { key: 'login/12/B', outcome: 'killed-limit', cause: undefined },
+      ],
+    });
+    startJoblog(path);
+    appendJoblog(path, 2, 'x', result('login/12/B', { attempt: 2, cause: 'our-limit', ...KILLED }));
+    expect(readJoblog(path)).toMatchObject({
+      torn: 0,
+      entries: [{}, {}, { attempt: 2, cause: 'our-limit' }],
+    });
+    expect(readFileSync(path, 'utf8').startsWith(old)).toBe(true);
   });
 
   it('is empty where there is none', () => {

@@ -37,6 +37,7 @@ describe('projectPaths', () => {
       epicsDir: '/p/.claude/epics',
       runsDir: '/p/.claude-pm/runs',
       logsDir: '/p/.claude-pm/logs/memory',
+      checkpointsDir: '/p/.claude/logs/checkpoints',
       envDir: '/p/.claude/env',
       epic: 'login',
       epicDir: '/p/.claude/epics/login',

@@ -1,4 +1,5 @@
 /** `memory-env check`: which flags do the programs take, which limit holds for each, and are the files as they should be? */
+import { openCeilings, type Ceilings } from '../../act/ceiling.ts';
 import type { HeapCheck } from '../../act/env-files.ts';
 import {
   cgroupOf,
@@ -11,6 +12,7 @@ import { EXIT, type ExitCode } from '../../failure.ts';
 import type { Call } from '../../flags.ts';
 import type { Answer, LineValue } from '../../output/answer.ts';
 import { renderTable } from '../../output/table.ts';
+import { ceilingLine, wantsCeiling } from '../../policy/ceiling.ts';
 import { ROLES, heapNote, judgeHolding, roleFigures, takesHeapFlags } from '../../policy/environment.ts';
 import { MIB } from '../../units.ts';
 import { openContext, type Context } from '../context.ts';
@@ -40,6 +42,7 @@ interface FileRow {
 export async function run(call: Call): Promise<Answer> {
   const context = await openContext(call);
 
+  const ceilings = openCeilings({ mode: wantsCeiling(context.settings), env: call.env });
   const rows: Row[] = [];
   const files: FileRow[] = [];
   const all: Prepared[] = [];
@@ -47,12 +50,12 @@ export async function run(call: Call): Promise<Answer> {
     const prepared = await prepareEnvironment(requestOf(call, context, role));
     all.push(prepared);
     const heap = checkPrepared(prepared, call.env);
-    rows.push(...targetsOf(prepared).map((target) => judgeTarget(target, prepared, heap, context)));
+    rows.push(...targetsOf(prepared).map((target) => judgeTarget(target, prepared, heap, context, ceilings)));
     files.push(checkFile(call, context, prepared));
   }
 
   const exitCode = judge(rows, files);
-  const lines = [...rows.flatMap(rowLines), ...files.flatMap(fileLines)];
+  const lines = [...rows.flatMap(rowLines), ...files.flatMap(fileLines), ...ceilingLines(ceilings)];
   const talk = talkOf(
     context,
     all,
@@ -60,13 +63,12 @@ export async function run(call: Call): Promise<Answer> {
   );
   return {
     exitCode,
-    json: { targets: rows, files },
+    json: { targets: rows, files, kernelCeiling: { kind: ceilings.kind, reason: ceilings.reason } },
     lines,
-    table: () =>
-      renderTable(
-        ['for', 'program', 'runs', 'heap limit', 'limits that hold', 'verdict'],
-        rows.map(rowCells),
-      ),
+    table: async () => {
+      const head = ['for', 'program', 'runs', 'heap limit', 'limits that hold', 'verdict'];
+      return `${await renderTable(head, rows.map(rowCells))}\n${ceilingLine(ceilings)}`;
+    },
     talk,
   };
 }
@@ -84,6 +86,7 @@ function judgeTarget(
   prepared: Prepared,
   heap: HeapCheck,
   { settings, memory }: Context,
+  ceilings: Ceilings,
 ): Row {
   const { executable } = target;
   const { role } = prepared.environment;
@@ -93,7 +96,15 @@ function judgeTarget(
   const missing = executable.kind === 'missing';
   const holds = missing
     ? []
-    : judgeHolding({ role, executable, settings, heapMb, limitBytes, cgroup: cgroupOf(memory) });
+    : judgeHolding({
+        role,
+        executable,
+        settings,
+        heapMb,
+        limitBytes,
+        cgroup: cgroupOf(memory),
+        ceiling: ceilings.kind,
+      });
   const bytes = runtime === undefined ? undefined : heap.readings[0]?.heapLimitBytes;
   const fails = takesHeap
     ? !heap.holds || (runtime?.refused.length ?? 0) > 0
@@ -132,6 +143,13 @@ function judge(rows: readonly Row[], files: readonly FileRow[]): ExitCode {
   const holds =
     rows.every(({ verdict }) => verdict === 'holds') && files.every(({ fault }) => fault === undefined);
   return holds ? EXIT.ok : EXIT.warning;
+}
+
+function ceilingLines({ kind, reason }: Ceilings): [string, LineValue][] {
+  return [
+    ['kernel_ceiling', kind],
+    ['kernel_ceiling_reason', reason],
+  ];
 }
 
 function rowLines(row: Row): [string, LineValue][] {
