@@ -4,22 +4,38 @@ import tseslint from 'typescript-eslint';
 /** Our folders, and what each may import of ours. `policy` is pure; nobody imports a script. */
 const MAY_IMPORT = {
   'lib/model.ts': [],
+  'lib/run-model.ts': ['model'],
   'lib/units.ts': [],
   'lib/failure.ts': [],
   'lib/names.ts': ['failure', 'model'],
   'lib/files.ts': ['failure'],
+  'lib/kernel-files.ts': ['failure'],
   'lib/lock.ts': ['failure', 'files', 'model'],
   'lib/flags.ts': ['failure', 'units', 'output'],
   'lib/cli.ts': ['failure', 'flags', 'files', 'output', 'probe'],
-  'lib/policy/**': ['model', 'units', 'policy'],
+  'lib/policy/**': ['run-model', 'model', 'units', 'policy'],
   'lib/probe/**': ['model', 'units', 'failure', 'probe'],
   'lib/state/**': ['model', 'units', 'failure', 'files', 'lock', 'names', 'state'],
   'lib/config/**': ['model', 'units', 'failure', 'files', 'config'],
-  'lib/act/**': ['model', 'units', 'failure', 'files', 'lock', 'names', 'probe', 'policy', 'act'],
-  'lib/output/**': ['model', 'units', 'failure', 'policy', 'flags', 'output'],
+  'lib/act/**': [
+    'kernel-files',
+    'run-model',
+    'model',
+    'units',
+    'failure',
+    'files',
+    'lock',
+    'names',
+    'probe',
+    'policy',
+    'act',
+  ],
+  'lib/output/**': ['run-model', 'model', 'units', 'failure', 'policy', 'flags', 'output'],
 };
 
 const PLACES = [
+  'run-model',
+  'kernel-files',
   'model',
   'units',
   'failure',
@@ -36,7 +52,18 @@ const PLACES = [
   'output',
   'commands',
 ];
-const FILES = new Set(['model', 'units', 'failure', 'names', 'files', 'lock', 'flags', 'cli']);
+const FILES = new Set([
+  'run-model',
+  'kernel-files',
+  'model',
+  'units',
+  'failure',
+  'names',
+  'files',
+  'lock',
+  'flags',
+  'cli',
+]);
 
 /** Import patterns of everything of ours that is not in the list, as seen from a file at this depth. */
 function forbidden(allowed) {
@@ -49,7 +76,8 @@ function forbidden(allowed) {
 const importTable = Object.entries(MAY_IMPORT).map(([files, allowed]) => {
   const pure =
     files.startsWith('lib/policy') || ['lib/model.ts', 'lib/units.ts', 'lib/failure.ts'].includes(files);
-  const writesFiles = ['lib/files.ts', 'lib/lock.ts'].includes(files) || files.startsWith('lib/probe');
+  const writesFiles =
+    ['lib/files.ts', 'lib/lock.ts', 'lib/kernel-files.ts'].includes(files) || files.startsWith('lib/probe');
   const patterns = forbidden(allowed);
   if (pure) patterns.push({ regex: '^[^.]', message: 'Pure code imports neither node:* nor packages.' });
   else if (!writesFiles)
@@ -61,7 +89,17 @@ const importTable = Object.entries(MAY_IMPORT).map(([files, allowed]) => {
 });
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', 'coverage/', 'test/fixtures/', 'example/', '.claude-pm/'] },
+  {
+    ignores: [
+      'dist/',
+      'dist-test-*/',
+      'node_modules/',
+      'coverage/',
+      'test/fixtures/',
+      'example/',
+      '.claude-pm/',
+    ],
+  },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: {
@@ -137,7 +175,12 @@ export default tseslint.config(
     },
   },
   { files: ['lib/cli.ts'], rules: { 'no-restricted-syntax': 'off' } },
-  { files: ['scripts/**'], rules: { 'max-lines': ['error', { max: 120 }] } },
+  // One table each: the schema of the settings, and the nouns.
+  {
+    files: ['lib/config/settings.ts', 'lib/model.ts'],
+    rules: { 'max-lines': ['error', { max: 360, skipBlankLines: true, skipComments: true }] },
+  },
+  { files: ['scripts/**'], rules: { 'max-lines': ['error', { max: 140 }] } },
   {
     files: ['test/**', 'bench/**'],
     rules: { 'max-lines': 'off', '@typescript-eslint/no-non-null-assertion': 'off' },

@@ -44,12 +44,9 @@ const project = join(dir, 'project');
 const random = seeded(SEED);
 const lengths = Array.from({ length: streams }, () => Math.round(200 + 800 * random()) / 1000);
 const jobs = lengths.map((seconds) => `sleep ${seconds.toFixed(3)}`);
-const streamsFile = join(dir, 'streams.json');
 const jobsFile = join(dir, 'jobs.txt');
-writeFileSync(
-  streamsFile,
-  JSON.stringify(jobs.map((command, at) => ({ id: `s${at}`, command, memory: '4MB' }))),
-);
+// Lines on stdin are of the kind `shell`: with its default size only a few would fit at once.
+writeFileSync(join(project, '.claude-pm.yaml'), 'agents:\n  shell:\n    memory: 16MB\n');
 writeFileSync(jobsFile, `${jobs.join('\n')}\n`);
 
 interface Cost {
@@ -59,35 +56,31 @@ interface Cost {
   readonly allCpuMs: number;
 }
 
-/** Runs a program to its end and looks at it meanwhile. @throws Error where it does not end with 0. */
-async function measure([program = '', ...words]: readonly string[], input?: string): Promise<Cost> {
-  const fds = [openSync(input ?? '/dev/null', 'r'), openSync(join(dir, 'out.log'), 'w')];
+/** Runs a program on the jobs to its end and looks at it meanwhile. @throws Error where it does not end with 0. */
+async function measure([program = '', ...words]: readonly string[]): Promise<Cost> {
+  const fds = [openSync(jobsFile, 'r'), openSync(join(dir, 'out.log'), 'w')];
   const before = readCpu('self')?.childrenMs ?? NaN;
   const startedMs = performance.now();
   const child = spawn(program, words, { cwd: project, env, stdio: [...fds, 'inherit'] });
   for (const fd of fds) closeSync(fd);
   const pid = child.pid ?? 0;
-  let code: number | null | undefined;
-  const ended = new Promise<void>((resolve, reject) => {
+  const end = new Promise<{ readonly code: number | null }>((resolve, reject) => {
     child.once('error', reject);
-    child.once('exit', (exitCode) => {
-      code = exitCode;
-      resolve();
-    });
+    child.once('exit', (code) => resolve({ code }));
   });
   let cpuMs = 0;
   let pssMb = 0;
   let nextPssMs = 0;
-  while (code === undefined) {
+  for (;;) {
     cpuMs = readCpu(pid)?.ownMs ?? cpuMs;
     if (performance.now() >= nextPssMs) {
       pssMb = Math.max(pssMb, pssOf([pid]) / MIB);
       nextPssMs = performance.now() + PSS_EVERY_MS;
     }
-    await Promise.race([sleep(LOOK_MS), ended]);
+    const ended = await Promise.race([sleep(LOOK_MS), end]);
+    if (ended?.code === 0) break;
+    if (ended) throw new Error(`${[program, ...words].join(' ')} ended with ${ended.code}`);
   }
-  await ended;
-  if (code !== 0) throw new Error(`${[program, ...words].join(' ')} ended with ${code}`);
   const allCpuMs = (readCpu('self')?.childrenMs ?? NaN) - before;
   return { cpuMs, pssMb, wallMs: performance.now() - startedMs, allCpuMs };
 }
@@ -110,26 +103,20 @@ for (const at of slots) {
         `overhead-${at}`,
         'run',
         '--streams',
-        streamsFile,
+        '-',
         '--set',
         `memory_management.max_concurrent_agents=${at}`,
       ],
-      input: undefined,
     },
     ...(hasParallel
       ? [
-          { name: 'parallel', isOurs: false, words: parallel, input: jobsFile },
-          {
-            name: 'parallel --memfree 1G',
-            isOurs: false,
-            words: [...parallel, '--memfree', '1G'],
-            input: jobsFile,
-          },
+          { name: 'parallel', isOurs: false, words: parallel },
+          { name: 'parallel --memfree 1G', isOurs: false, words: [...parallel, '--memfree', '1G'] },
         ]
       : []),
   ];
-  for (const { name, isOurs, words, input } of sides) {
-    const { cpuMs, pssMb, wallMs, allCpuMs } = await measure(words, input);
+  for (const { name, isOurs, words } of sides) {
+    const { cpuMs, pssMb, wallMs, allCpuMs } = await measure(words);
     const leastMs = (1000 * lengths.reduce((sum, seconds) => sum + seconds, 0)) / at;
     rows.push({
       runner: name,

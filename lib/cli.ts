@@ -150,8 +150,13 @@ async function chooseCommand(
 
   const [subject, named] = program.subject === undefined ? [undefined, bare[0]] : [bare[0], bare[1]];
   if (program.subject !== undefined && (subject === undefined || (named === undefined && wantsHelp))) {
-    if (wantsHelp) return undefined;
-    throw usage(program, undefined, `needs ${program.subject} and a sub-command`);
+    if (!wantsHelp) throw usage(program, undefined, `needs ${program.subject} and a sub-command`);
+    // `NAME run --help`, without a subject: help for that sub-command is what is meant.
+    const meant =
+      subject && Object.hasOwn(program.commands, subject.word) ? program.commands[subject.word] : undefined;
+    return meant && subject
+      ? { name: subject.word, command: meant, subject: '', words: ['--help'] }
+      : undefined;
   }
   const isUnknown = named === undefined || !Object.hasOwn(program.commands, named.word);
   const isFallback = program.fallback !== undefined && isUnknown && (hasRest || named === undefined);

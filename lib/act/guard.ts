@@ -28,6 +28,10 @@ const CALM_EVERY_MS = 500;
 const TOOL_GRACE_MS = 1000;
 const TOOL_GROWTH_BYTES = 64 * 1024 ** 2;
 
+/** The exact measure is good until the tree has grown by this share, and for this long. */
+const EXACT_SHARE = 1.01;
+const EXACT_MS = 500;
+
 /** Follows one agent from look to look. */
 export class AgentGuard {
   readonly #rules: LimitRules;
@@ -35,6 +39,7 @@ export class AgentGuard {
   #level: Level = 'normal';
   #calm = new Map<number, number>();
   #calmMs = -Infinity;
+  #exact: { readonly atMs: number; readonly atBytes: number; readonly bytes: number } | undefined;
   #toolStop: { readonly atMs: number; readonly bytes: number } | undefined;
 
   constructor(rules: LimitRules) {
@@ -53,14 +58,27 @@ export class AgentGuard {
     let level = judgeLevel(look.bytes, this.#rules, this.#level);
     if (level === 'over' && look.processes.length > 1) {
       // Shared pages count once for each process in RSS: nobody is stopped before the exact measure agrees.
-      const exactBytes = look.exactBytes() ?? look.bytes;
-      if (exactBytes <= (limitBytes ?? Infinity)) level = 'critical';
+      if (this.#exactBytes(look) <= (limitBytes ?? Infinity)) level = 'critical';
     }
     const rises = ORDER.indexOf(level) > ORDER.indexOf(this.#level);
     this.#level = level;
     if (level === 'over') return this.#over(look);
     if (!rises || level === 'normal') return undefined;
     return { deed: 'tell', level, message: levelMessage(level, look.bytes, this.#rules, this.#growth()) };
+  }
+
+  /** Taken again only when the tree has grown since: at 17 ms a GB it would be most of what the guard does. */
+  #exactBytes(look: GuardLook): number {
+    if (
+      this.#exact &&
+      look.bytes <= this.#exact.atBytes * EXACT_SHARE &&
+      look.atMs - this.#exact.atMs < EXACT_MS
+    ) {
+      return this.#exact.bytes;
+    }
+    const bytes = look.exactBytes() ?? look.bytes;
+    this.#exact = { atMs: look.atMs, atBytes: look.bytes, bytes };
+    return bytes;
   }
 
   #over(look: GuardLook): GuardDeed | undefined {

@@ -1,5 +1,6 @@
 /** The machine itself runs out: who goes, one at a time, and what did it free? */
-import type { MemorySnapshot, RunEvent } from '../model.ts';
+import type { MemorySnapshot } from '../model.ts';
+import type { RunEvent } from '../run-model.ts';
 import { chooseVictim, type Candidate } from '../policy/victim.ts';
 import { formatBytes } from '../units.ts';
 

@@ -1,9 +1,18 @@
 /** Which streams of a run still wait, for what, and since when? */
-import type { PlannedStream, RunEvent, Settings, Stream } from '../model.ts';
+import type { Settings, Stream } from '../model.ts';
+import type { PlannedStream, RunEvent } from '../run-model.ts';
 import type { AdmissionDecision } from '../policy/admission.ts';
 import { lostStreams, readyStreams, tryOrder, type StreamState } from '../policy/queue.ts';
 
 type Refusal = Exclude<AdmissionDecision, { readonly decision: 'admit' }>;
+
+/** Streams that must not start now. */
+export interface HeldStreams {
+  /** By a person. */
+  readonly paused: ReadonlySet<string>;
+  /** An earlier run's agent still works on it: what conflicts with it waits as well. */
+  readonly atWork: ReadonlySet<string>;
+}
 
 /** The streams of one run with their states. */
 export class RunQueue {
@@ -48,11 +57,11 @@ export class RunQueue {
   }
 
   /** Who may be tried now, in order. */
-  candidates(held: ReadonlySet<string>, admission: Settings['admission'], nowMs: number): PlannedStream[] {
+  candidates(held: HeldStreams, admission: Settings['admission'], nowMs: number): PlannedStream[] {
     const ready = readyStreams({
       streams: [...this.#open.values()],
-      stateOf: this.stateOf,
-      isPaused: (key) => held.has(key),
+      stateOf: (key) => (held.atWork.has(key) ? 'running' : this.stateOf(key)),
+      isPaused: (key) => held.paused.has(key),
       most: admission.lookahead + 1,
     });
     const candidates = ready.map((stream) => ({

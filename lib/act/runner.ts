@@ -1,5 +1,6 @@
 /** How does a whole epic run? One loop: look, judge, record what ended, admit what fits, sleep as long as the headroom allows. */
-import type { AttemptResult, MemorySnapshot, PlannedStream, RunSummary } from '../model.ts';
+import type { AttemptResult, MemorySnapshot } from '../model.ts';
+import type { PlannedStream, RunSummary } from '../run-model.ts';
 import { errorCode, EXIT, Failure } from '../failure.ts';
 import type { AdmissionDecision } from '../policy/admission.ts';
 import { sampleIntervalMs } from '../policy/limit.ts';
@@ -8,7 +9,7 @@ import { summarizeRun } from '../policy/summary.ts';
 import type { AttemptSpec, AttemptView } from './engine.ts';
 import { MachineGuard } from './machine-guard.ts';
 import { RunAgents, type AgentsWorld } from './run-agents.ts';
-import { RunQueue } from './run-queue.ts';
+import { RunQueue, type HeldStreams } from './run-queue.ts';
 
 type Admitted = AdmissionDecision & { readonly decision: 'admit' };
 
@@ -24,7 +25,7 @@ export interface RunWorld extends AgentsWorld {
   /** The folder, the words and the number of the next attempt. */
   readonly prepare: (planned: PlannedStream, tag: string, decision: Admitted) => AttemptSpec;
   /** Streams held back from outside: paused by a person, or still at work since an earlier run. */
-  readonly heldBack: () => ReadonlySet<string>;
+  readonly heldBack: () => HeldStreams;
   /** The machine ran out: one start at a time from now on, and the breaker hears of it. */
   readonly memoryEvent: (reason: string, nowMs: number) => void;
   readonly onLook: (look: RunLook) => void;

@@ -25,23 +25,16 @@ export function readAgents(
 ): AgentTree[] {
   if (leases.length === 0) return [];
   const tags = readTags(leases, table);
-  const roots = leases.flatMap(({ id, owner, state }) =>
-    owner && state !== 'starting' ? [{ id, pid: owner.pid, startTicks: owner.startTicks }] : [],
-  );
+  const started = leases.filter(({ state }) => state !== 'starting');
   const byOwner = new Map(
-    leases.flatMap(({ id, owner }) => (owner ? [[identityKey(owner), id] as const] : [])),
+    started.flatMap(({ id, owner }) => (owner ? [[identityKey(owner), id] as const] : [])),
   );
-  const distinct = roots.filter(({ id }) => [...byOwner.values()].includes(id));
-  const trees = planTrees(
-    table,
-    [
-      ...distinct,
-      ...leases
-        .filter(({ state }) => state === 'starting')
-        .map(({ id }) => ({ id, pid: -1, startTicks: -1 })),
-    ],
-    tags,
-  );
+  const roots = leases.map(({ id, owner, state }) => {
+    // The whole identity counts: on another boot, or in another container, a pid and a start time are somebody else's.
+    const isRoot = owner && state !== 'starting' && byOwner.get(identityKey(owner)) === id && isAlive(owner);
+    return isRoot ? { id, pid: owner.pid, startTicks: owner.startTicks } : { id, pid: -1, startTicks: -1 };
+  });
+  const trees = planTrees(table, roots, tags);
   return leases.map((lease) => {
     const id =
       lease.owner && lease.state !== 'starting'

@@ -37,10 +37,12 @@ export async function sweep(context: Context, isMine: (lease: Lease) => boolean)
       answer: agents.filter(({ lease, life }) => !counts(life) && !orphans.has(lease.id)),
     };
   });
-  // A live runner cleans up after its own agents.
-  const ours = dead.filter(
-    ({ lease }) => lease.runner === undefined || liveness.isAlive(lease.runner) === false,
-  );
+  // A live runner cleans up after its own agents. One in another container cannot be looked at: where its lease is void
+  // for want of renewal the lease goes, unless something of the agent is to be seen.
+  const ours = dead.filter(({ lease: { runner }, members }) => {
+    const alive = runner === undefined ? false : liveness.isAlive(runner);
+    return alive === false || (alive === undefined && members.length === 0);
+  });
   const remains = ours.filter(
     ({ members, lease }) => members.length > 0 && lease.role === 'agent' && lease.runner !== undefined,
   );

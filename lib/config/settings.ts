@@ -174,7 +174,8 @@ export const SETTINGS = {
   'thresholds.kernel_ceiling': {
     type: 'kernel_ceiling',
     standard: 'auto',
-    meaning: 'A cgroup or systemd scope for each agent, a little above its limit, where this machine gives one.',
+    meaning:
+      'A cgroup or systemd scope for each agent, a little above its limit, where this machine gives one.',
   },
   'admission.floor_mb': {
     type: 'megabytes',

@@ -1,5 +1,5 @@
 /** What would a run do, in words: order, needs, batches, and the least time that it can take. */
-import type { PlannedStream } from '../model.ts';
+import type { PlannedStream } from '../run-model.ts';
 import type { Batch, Strategy } from '../policy/batch.ts';
 import { formatBytes, formatDuration, MIB } from '../units.ts';
 import type { Answer } from './answer.ts';

@@ -1,5 +1,5 @@
 /** What happens in a run, as lines: for pipes and logs, and (as JSON) for programs. */
-import type { RunEvent } from '../model.ts';
+import type { RunEvent } from '../run-model.ts';
 import { formatBytes, formatDuration } from '../units.ts';
 import { oneLine } from './answer.ts';
 

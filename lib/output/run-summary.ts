@@ -1,5 +1,6 @@
 /** How did the run end? Per stream and as a whole. */
-import type { AttemptResult, RunSummary } from '../model.ts';
+import type { AttemptResult } from '../model.ts';
+import type { RunSummary } from '../run-model.ts';
 import { formatBytes, formatDuration, MIB } from '../units.ts';
 import type { LineValue } from './answer.ts';
 import { renderTable } from './table.ts';

@@ -1,5 +1,5 @@
 /** How does a run look while it goes on? A live table on a terminal: stream, state, memory now, peak and limit, time, and a bar. */
-import type { PlannedStream, RunEvent } from '../model.ts';
+import type { PlannedStream, RunEvent } from '../run-model.ts';
 import { formatBytes, formatDuration } from '../units.ts';
 import { eventLine } from './run-lines.ts';
 import { renderTable } from './table.ts';

@@ -56,6 +56,8 @@ export type AdmissionDecision =
 const RESUME_FACTOR = 1.25;
 /** A start has proved safe when it has lived this long after the last memory event. */
 const PROVING_MS = 10_000;
+/** Caution ends after this long in any case. */
+const CAUTION_MS = 120_000;
 const RETRY_MS = { memory: 5000, slot: 2000, hold: 10_000 } as const;
 
 /** The one rule of admission; pure, so that `plan`, `spawn`, `run` and a hook cannot disagree. */
@@ -73,10 +75,10 @@ export function decideAdmission(
       lease.role !== 'coordinator' &&
       isProved(lease.sinceMs, facts.memoryOf.lastMemoryEventMs, nowMs),
   );
-  const memory: AdmissionMemory = {
-    holdSinceMs,
-    lastMemoryEventMs: proved ? undefined : facts.memoryOf.lastMemoryEventMs,
-  };
+  const eventMs = facts.memoryOf.lastMemoryEventMs;
+  // Agents too short to prove anything must not keep the machine at one at a time for ever.
+  const isOver = proved || (eventMs !== undefined && nowMs - eventMs >= CAUTION_MS);
+  const memory: AdmissionMemory = { holdSinceMs, lastMemoryEventMs: isOver ? undefined : eventMs };
   const common = {
     mode: capacity.mode,
     liveAgents: capacity.liveAgents,

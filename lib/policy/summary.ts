@@ -1,5 +1,6 @@
 /** What did a run come to as a whole? */
-import type { AttemptResult, PlannedStream, RunSummary } from '../model.ts';
+import type { AttemptResult } from '../model.ts';
+import type { PlannedStream, RunSummary } from '../run-model.ts';
 import { lowerBoundMs } from './queue.ts';
 
 export interface RunFacts {

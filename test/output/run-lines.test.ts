@@ -1,7 +1,7 @@
 /** Is each event of a run one line that says which stream and why, and one document as JSON? */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { RunEvent } from '../../lib/model.ts';
+import type { RunEvent } from '../../lib/run-model.ts';
 import { eventJson, eventLine } from '../../lib/output/run-lines.ts';
 import { GIB } from '../../lib/units.ts';
 import { hostileText } from '../support/hostile.ts';

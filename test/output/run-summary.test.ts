@@ -1,7 +1,7 @@
 /** Does the end of a run say what was done, what it took against what it had to take, and what was reserved in vain? */
 import { join } from 'node:path';
 import { beforeAll, afterAll, describe, expect, it } from 'vitest';
-import type { RunSummary } from '../../lib/model.ts';
+import type { RunSummary } from '../../lib/run-model.ts';
 import { summaryLines, summaryTable, wasteGbSeconds } from '../../lib/output/run-summary.ts';
 import { GIB } from '../../lib/units.ts';
 import { someResult } from '../support/nouns.ts';

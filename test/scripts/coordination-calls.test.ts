@@ -3,8 +3,16 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { callSource, type Ended } from '../support/call-script.ts';
-import { keyValues, makeLab, ROOMY, runLines, streamsFile, type Lab } from '../support/scripts.ts';
+import { callSource } from '../support/call-script.ts';
+import {
+  expectFault,
+  keyValues,
+  makeLab,
+  ROOMY,
+  runLines,
+  streamsFile,
+  type Lab,
+} from '../support/scripts.ts';
 
 const NAME = 'coordination-memory';
 const COMMANDS = [
@@ -33,13 +41,6 @@ function shopLab(): Lab {
     ].join('\n'),
   );
   return lab;
-}
-
-/** One line without a stack: what every expected fault looks like. */
-function expectOneLine(ended: Ended, code: number, message: RegExp): void {
-  expect([ended.status, ended.stderr]).toEqual([code, expect.stringMatching(message)]);
-  expect(ended.stderr).toMatch(/^coordination-memory: [^\n]*\n$/);
-  expect(ended.stderr.length).toBeLessThan(1000);
 }
 
 describe('a call that is no good', () => {
@@ -95,7 +96,7 @@ describe('a call that is no good', () => {
   ])('%j ends with 2 and one line that says why', async (args, message) => {
     const lab = shopLab();
     const ended = await lab.run(NAME, args);
-    expectOneLine(ended, 2, message);
+    expectFault(ended, 2, message);
     expect(ended.stdout).toBe('');
     expect(lab.leases()).toEqual([]);
   });
@@ -112,7 +113,7 @@ describe('a call that is no good', () => {
         ['spawn', 'A'],
       ]) {
         const ended = await lab.run(NAME, [name, ...words]);
-        expectOneLine(
+        expectFault(
           ended,
           2,
           /is no epic name|needs EPIC|has no flag|has no sub-command|needs a sub-command/,
@@ -135,7 +136,7 @@ describe('a call that is no good', () => {
         ['kill', name],
       ]) {
         const ended = await lab.run(NAME, ['shop', ...words]);
-        expectOneLine(ended, 2, /is no (stream|issue|epic) |is no stream of epic|no stream "/);
+        expectFault(ended, 2, /is no (stream|issue|epic) |is no stream of epic|no stream "/);
         expect(ended.stderr.slice(0, -1)).toMatch(/^[ -~…é]*$/);
       }
       expect(lab.leases()).toEqual([]);
@@ -158,7 +159,7 @@ describe('a call that is no good', () => {
   it('says a fault as one JSON document, too', async () => {
     const ended = await makeLab().run(NAME, ['../x', 'assess', '--json']);
     expect(JSON.parse(ended.stdout)).toEqual({ error: expect.stringContaining('is no epic name') as string, exit_code: 2 }); // prettier-ignore
-    expectOneLine(ended, 2, /is no epic name/);
+    expectFault(ended, 2, /is no epic name/);
   });
 });
 
@@ -278,7 +279,7 @@ describe('what a call leaves', () => {
     expect([...new Set(modes.trim().split('\n'))].sort()).toEqual(['d 700', 'f 600']);
   });
 
-  it('is no shorter run where the reader of its words leaves', async () => {
+  it('is no shorter run where the reader of its words leaves', () => {
     const lab = makeLab();
     streamsFile(lab, [1, 2, 3].map((n) => ({ id: `S${n}`, command: `sleep 0.2; echo x >> done-${n}`, memory: '10MB' }))); // prettier-ignore
     const [node = '', script = ''] = lab.words(NAME);

@@ -97,7 +97,7 @@ describe('Ctrl-C', () => {
     if (lab.shell('sh', 'script --version').status !== 0) return context.skip('no script(1)');
     streamsFile(lab, [{ id: 'A', command: "trap 'echo int > bye' INT; trap 'echo term > bye; exit 0' TERM; echo $$ > up-A; while :; do sleep 0.02; done", memory: '10MB' }]); // prettier-ignore
     const [node = '', script = ''] = lab.words(NAME);
-    const line = `${node} ${script} e run ${[...STREAMS, ...grace(20)].join(' ')}; echo "code $?"`;
+    const line = `trap : INT; ${node} ${script} e run ${[...STREAMS, ...grace(20)].join(' ')}; echo "code $?"`;
     const child = spawn('script', ['-qefc', line, '/dev/null'], { cwd: lab.project, env: { ...lab.env, TERM: 'xterm' }, stdio: ['pipe', 'pipe', 'ignore'] }); // prettier-ignore
     let shown = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => void (shown += text));

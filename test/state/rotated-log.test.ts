@@ -1,6 +1,6 @@
 /** Does a log that rotates under many writers keep every line, and do readers see each once? */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { isAlive, readSelf } from '../../lib/probe/identity.ts';
@@ -105,6 +105,8 @@ test('of eight processes that write and close parts at once no line is lost, tor
   const parts = readdirSync(dir);
   expect(parts.length).toBeGreaterThan(10);
   expect(parts.filter((name) => !/^log(\.\d+)?$/.test(name))).toEqual([]);
+  const early = parts.filter((name) => name !== 'log' && statSync(join(dir, name)).size < log.mostBytes);
+  expect(early).toEqual([]);
   expect(existsSync(`${log.path}.${log.keep}`)).toBe(false);
 });
 

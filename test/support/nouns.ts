@@ -4,11 +4,11 @@ import type {
   Lease,
   MemoryBound,
   MemorySnapshot,
-  PlannedStream,
   ProcessIdentity,
   Settings,
   Stream,
 } from '../../lib/model.ts';
+import type { PlannedStream } from '../../lib/run-model.ts';
 import type { CheckedLease } from '../../lib/policy/charge.ts';
 import { GIB, MIB } from '../../lib/units.ts';
 

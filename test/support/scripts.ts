@@ -14,9 +14,9 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { onTestFinished } from 'vitest';
-import { parse } from 'yaml';
-import type { Lease, RunEvent, RunSummary } from '../../lib/model.ts';
+import { expect, onTestFinished } from 'vitest';
+import type { Lease } from '../../lib/model.ts';
+import type { RunEvent, RunSummary } from '../../lib/run-model.ts';
 import { makeWorld, type Ended, type World } from './call-script.ts';
 
 export type { Ended } from './call-script.ts';
@@ -110,14 +110,23 @@ function startProgram(all: readonly string[], world: World, options: StartOption
   return { pid: child.pid ?? 0, child, stdout: () => text.stdout, stderr: () => text.stderr, ended };
 }
 
+/** One line on stderr, without a stack, and the right code: what every expected fault looks like. */
+export function expectFault(ended: Pick<Ended, 'status' | 'stderr'>, code: number, message: RegExp): void {
+  expect([ended.status, ended.stderr]).toEqual([code, expect.stringMatching(message)]);
+  expect(ended.stderr).toMatch(/^[a-z]+-[a-z]+: [^\n]*\n$/);
+  expect(ended.stderr.length).toBeLessThan(1000);
+}
+
 /** Asks until it is so; the limit only catches what would hang. */
 export async function waitFor(
   isSo: () => boolean | Promise<boolean>,
   what: string,
   mostMs = 30_000,
 ): Promise<void> {
-  for (const startMs = performance.now(); performance.now() - startMs < mostMs; await sleep(15)) {
+  const startMs = performance.now();
+  while (performance.now() - startMs < mostMs) {
     if (await isSo()) return;
+    await sleep(15);
   }
   throw new Error(`waited in vain for ${what}`);
 }
@@ -262,9 +271,7 @@ export function streamsFile(
   name = 'streams.yaml',
 ): string {
   // JSON is YAML.
-  const text = JSON.stringify(streams, undefined, 1);
-  parse(text);
-  return lab.write(name, text);
+  return lab.write(name, JSON.stringify(streams, undefined, 1));
 }
 
 /** Whether a private mount namespace can be made here, and with which words before the command. */

@@ -2,12 +2,14 @@
 import { join, resolve } from 'node:path';
 import type { AttemptSpec, Engine } from '../../act/engine.ts';
 import { readText, replaceFile } from '../../files.ts';
-import type { Executable, MemorySnapshot, PlannedStream, Settings } from '../../model.ts';
+import type { Executable, MemorySnapshot, Settings } from '../../model.ts';
+import type { PlannedStream } from '../../run-model.ts';
 import { agentVariables, commandOf } from '../../policy/agent-command.ts';
 import { wantedFlags } from '../../policy/environment.ts';
 import { heapFor, mergeNodeOptions, userNodeOptions } from '../../policy/heap.ts';
 import { readExecutable } from '../../probe/executable.ts';
 import { prepareAttempt } from '../../state/attempts.ts';
+import { prepareCheckpoint } from '../../state/checkpoints.ts';
 import type { EpicPaths } from '../../state/paths.ts';
 import { MIB } from '../../units.ts';
 import { kindOf } from './plan-streams.ts';
@@ -57,6 +59,7 @@ export function buildSpec(
   });
   const limitMb = granted.limitBytes === undefined ? undefined : Math.floor(granted.limitBytes / MIB);
   Object.assign(env, agentVariables(stream, { tag, attempt, limitMb, heapMb }));
+  env['CLAUDE_PM_CHECKPOINT'] = prepareCheckpoint(world.projectDir, stream.key);
   const nodeOptions = heapOptions(
     world,
     env,

@@ -1,5 +1,7 @@
 /** Which streams must not start now? Those a person paused, and those that an earlier run's agents still work on. */
-import type { ProcessIdentity, RunEvent, Stream } from '../../model.ts';
+import type { HeldStreams } from '../../act/run-queue.ts';
+import type { ProcessIdentity, Stream } from '../../model.ts';
+import type { RunEvent } from '../../run-model.ts';
 import { readBlocked } from '../../state/epic.ts';
 import { loadLedger } from '../../state/ledger.ts';
 import type { EpicPaths } from '../../state/paths.ts';
@@ -26,18 +28,17 @@ export class HeldBack {
   }
 
   /** The keys held back; each is told once. */
-  read(streams: readonly Stream[], nowMs: number, tell: (event: RunEvent) => void): ReadonlySet<string> {
-    const held = new Set<string>();
+  read(streams: readonly Stream[], nowMs: number, tell: (event: RunEvent) => void): HeldStreams {
+    const paused = new Set<string>();
     for (const [name, reason] of readBlocked(this.#paths)) {
       const found = streams.filter(({ key, id }) => key === name || id === name);
       // A file that names a letter alone holds only where the letter names one stream.
       const [stream] = found;
       if (stream === undefined || found.length > 1) continue;
-      held.add(stream.key);
+      paused.add(stream.key);
       this.#tell(`${stream.key} is paused: ${reason}`, nowMs, tell);
     }
-    for (const key of this.#readSurvivors(nowMs, tell)) held.add(key);
-    return held;
+    return { paused, atWork: this.#readSurvivors(nowMs, tell) };
   }
 
   #readSurvivors(nowMs: number, tell: (event: RunEvent) => void): ReadonlySet<string> {

@@ -1,7 +1,8 @@
 /** What does a run leave on disk beside its joblog? Alerts and statistics of each agent, and lines of the epic's memory log. */
 import { openAlertSender, type AlertSender } from '../../act/alert-sender.ts';
 import type { Call } from '../../flags.ts';
-import type { MemorySnapshot, RunEvent } from '../../model.ts';
+import type { MemorySnapshot } from '../../model.ts';
+import type { RunEvent } from '../../run-model.ts';
 import { logLine } from '../../state/epic.ts';
 import { openGuardLog, type GuardLog } from '../../state/guard-log.ts';
 import type { EpicPaths } from '../../state/paths.ts';

@@ -23,7 +23,8 @@ export async function run(call: Call): Promise<Answer> {
 
   const capacity = judgeCapacity({ settings, memory, leases: checked, budget: undefined });
   const health = judgeHealth(memory, settings);
-  const fits = spawnCapacity(capacity, need.bytes);
+  const isUnderFloor = settings.enabled && memory.availableBytes < settings.admission.floorBytes;
+  const fits = isUnderFloor ? 0 : spawnCapacity(capacity, need.bytes);
   const breaker = await lookAtBreaker(context);
   const hasRoom = need.isAsked ? fits >= need.count : true;
   const alone =

@@ -1,0 +1,73 @@
+/** What are the nouns of a run? Its plan, its events, what it came to: types only. */
+import type { AttemptResult, BindingLimit, Stream } from './model.ts';
+
+/** One line of a run's plan. */
+export interface PlannedStream {
+  readonly stream: Stream;
+  readonly estimateBytes: number;
+  readonly limitBytes: number | undefined;
+  readonly heapMb: number | undefined;
+  /** Where the estimate comes from: the stream, its kind, or the configured prior. */
+  readonly estimateFrom: 'stream' | 'kind' | 'prior';
+  /** What one earlier run measured; undefined where there was none. */
+  readonly expectedMs: number | undefined;
+  /** Done in an earlier run, so `--resume` leaves it out. */
+  readonly isDone: boolean;
+  /** Why it can never run; undefined: it can. */
+  readonly impossible: string | undefined;
+}
+
+/** What a run as a whole came to. */
+export interface RunSummary {
+  readonly epic: string;
+  readonly results: readonly AttemptResult[];
+  readonly startedMs: number;
+  readonly endedMs: number;
+  /** undefined where nothing ran. */
+  readonly lowerBoundMs: number | undefined;
+  readonly highestBytes: number;
+  readonly highestAgents: number;
+  readonly killedByUs: number;
+  readonly killedByKernel: number;
+  readonly earlierDone: number;
+  readonly exitCode: number;
+}
+
+/** What happens in a run, one after another: the lines of --json, and what the table and the plain lines are made from. */
+export type RunEvent = { readonly atMs: number } & (
+  | {
+      readonly event: 'start';
+      readonly key: string;
+      readonly attempt: number;
+      readonly pid: number;
+      readonly estimateBytes: number;
+      readonly limitBytes: number | undefined;
+      readonly warning: string | undefined;
+    }
+  | {
+      readonly event: 'wait';
+      readonly key: string;
+      readonly reason: string;
+      readonly binding: BindingLimit;
+      readonly shortByBytes: number | undefined;
+      readonly retryAfterMs: number;
+    }
+  | {
+      readonly event: 'level';
+      readonly key: string;
+      readonly level: 'warning' | 'critical' | 'over';
+      readonly bytes: number;
+      readonly message: string;
+    }
+  | {
+      readonly event: 'stopping';
+      readonly key: string;
+      readonly reason: string;
+      readonly evidence: string | undefined;
+    }
+  | { readonly event: 'end'; readonly result: AttemptResult }
+  | { readonly event: 'remains'; readonly key: string; readonly processes: number; readonly bytes: number }
+  | { readonly event: 'skip'; readonly key: string; readonly reason: string }
+  | { readonly event: 'note'; readonly text: string }
+  | { readonly event: 'interrupt'; readonly signal: string; readonly running: number }
+);
