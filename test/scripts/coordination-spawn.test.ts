@@ -100,14 +100,16 @@ describe('a hundred callers at once with a budget for seven', () => {
 
   it('never exceed it when the agents are killed at random, and a dead one’s share is free at once', async () => {
     const lab = makeLab();
+    const deaths: NodeJS.Timeout[] = [];
     const storm = Array.from({ length: 60 }, (_, n) => {
       const holder = lab.hold();
-      setTimeout(() => holder.kill('SIGKILL'), Math.random() * 6000);
+      deaths.push(setTimeout(() => holder.kill('SIGKILL'), Math.random() * 6000));
       return spawnFor(lab, `12/S${n}`, holder.pid);
     });
     expect(await mostLive(lab, Promise.all(storm))).toBeLessThanOrEqual(FITS);
     // 2: the process that --pid named was gone before the call looked.
     for (const { status } of await Promise.all(storm)) expect([0, 2, 75]).toContain(status);
+    for (const death of deaths) clearTimeout(death);
 
     expect(await fillUp(lab)).toBe(FITS);
     const victim = lab.leases().find(({ owner }) => owner && isRunning(owner.pid, owner.startTicks));

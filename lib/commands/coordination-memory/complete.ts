@@ -7,6 +7,7 @@ import { logLine } from '../../state/epic.ts';
 import { updateLedger, withoutLeases } from '../../state/ledger.ts';
 import { projectPaths } from '../../state/paths.ts';
 import { formatBytes, formatDuration } from '../../units.ts';
+import { reportProbe, returnProbe } from '../breaker-gate.ts';
 import { openContext } from '../context.ts';
 import { readStreamKey } from './stream-word.ts';
 
@@ -25,6 +26,9 @@ export async function run(call: Call): Promise<Answer> {
     // A dead run's lease of the same stream may stand before the one that is meant: none of them is owed any more.
     return { ledger: withoutLeases(ledger, new Set(found.map(({ id }) => id))), answer: found.at(-1) };
   });
+  // A probe of a half-open breaker: that it came to its end says that the machine bore it.
+  if (lease && status === 'blocked') returnProbe(context, lease.id);
+  else if (lease) reportProbe(context, lease.id, true);
   if (lease?.runner) {
     call.err(
       `${key} belongs to a run, which gives its share back by itself; it was given back now all the same`,

@@ -12,6 +12,8 @@ import { areApart } from '../../policy/queue.ts';
 import { readIdentity } from '../../probe/identity.ts';
 import { readProcessTable } from '../../probe/processes.ts';
 import { remember, updateLedger, withLease, withoutLeases, type Ledger } from '../../state/ledger.ts';
+import { heldByBreaker } from '../../policy/breaker-answer.ts';
+import { askBreaker, returnProbe } from '../breaker-gate.ts';
 import { checkLeases } from '../leases.ts';
 
 interface RunLedgerOptions {
@@ -65,13 +67,21 @@ export class RunLedger {
       const memory = this.#options.readMemory();
       const answers: Answered[] = [];
       const started: Stream[] = [];
+      if (candidates.length === 0) return { ledger, answer: answers };
+      const breaker = { settings, memory, stateDir: () => stateDir, liveness: () => liveness };
+      const first = randomBytes(8).toString('hex');
+      const gate = askBreaker(breaker, { id: first, owner: liveness.self });
+      if (!gate.allowed) {
+        const decision = heldByBreaker({ settings, memory, leases, budget, memoryOf: ledger }, gate);
+        return { ledger, answer: candidates.slice(0, 1).map((planned) => ({ planned, tag: '', decision })) };
+      }
       for (const planned of candidates) {
         if (started.some((other) => areApart(other, planned.stream))) continue;
         const decision = decideAdmission(
           { settings, memory, leases, budget, nowMs, memoryOf: ledger },
           requestOf(planned),
         );
-        const tag = decision.decision === 'admit' ? randomBytes(8).toString('hex') : '';
+        const tag = decision.decision !== 'admit' ? '' : gate.probe ? first : randomBytes(8).toString('hex');
         answers.push({ planned, tag, decision });
         ledger = remember(ledger, decision.memory);
         // Without a slot there is none for those behind it either.
@@ -82,8 +92,10 @@ export class RunLedger {
         leases = [...leases, { lease, life: 'live', treeBytes: undefined }];
         this.#own.set(tag, { key: planned.stream.key, ended: false, privateBytes: 0 });
         started.push(planned.stream);
-        if (started.length >= STARTS_PER_MODE[decision.mode]) break;
+        // Half-open: one start finds out for the whole machine.
+        if (gate.probe || started.length >= STARTS_PER_MODE[decision.mode]) break;
       }
+      if (gate.probe && started.length === 0) returnProbe(breaker, first);
       return { ledger, answer: answers };
     });
   }

@@ -30,6 +30,7 @@ import { buildSpec, readStopRequest, stopRequestPath, writeEvidence } from './at
 import { HeldBack } from './held-back.ts';
 import { explainPlan } from './plan-facts.ts';
 import { planStreams, type Planned } from './plan-streams.ts';
+import { tellBreaker } from './run-breaker.ts';
 import { RunLedger } from './run-ledger.ts';
 import { RunRecords } from './run-records.ts';
 import { takeSignals } from './signals.ts';
@@ -163,6 +164,7 @@ async function execute(
   const env = { ...call.env };
   const specWorld = { settings, paths, projectDir, env, preload: preloadPath(), programs: new Map() };
   const limits = new Map<string, number | undefined>();
+  const tags = new Map<string, string>();
   const streams = planned.map(({ stream }) => stream);
 
   const records = new RunRecords(call, context, paths, readMemory);
@@ -180,6 +182,7 @@ async function execute(
     flush: (atMs) => ledger.flush(atMs),
     prepare: (entry, tag, decision) => {
       const { key } = entry.stream;
+      tags.set(key, tag);
       const attempt = (attempts.get(key) ?? 0) + 1;
       attempts.set(key, attempt);
       removeFile(stopRequestPath(paths, key));
@@ -191,7 +194,10 @@ async function execute(
       limits.set(key, decision.limitBytes);
       return spec;
     },
-    record: (result) => record(paths, numbers.get(result.key) ?? 0, commands.get(result.key) ?? '', result),
+    record: (result) => {
+      record(paths, numbers.get(result.key) ?? 0, commands.get(result.key) ?? '', result);
+      tellBreaker({ ...context, memory: readMemory() }, tags.get(result.key), result);
+    },
     writeEvidence: (key, reason, memory) => writeEvidence(paths, engine, key, reason, memory, Date.now()),
     heldBack: () => heldBack.read(streams, Date.now(), say.onEvent),
     stopRequest: (key) => readStopRequest(paths, key),
