@@ -208,8 +208,13 @@ export function endsInNewline(path: string): boolean {
 /** Opens a file that a child shall write by itself (append); the caller closes the descriptor after the start. */
 export function openForChild(path: string): number {
   return attempt('write', path, () => {
-    ensureDir(dirname(path));
-    return openSync(path, 'a', FILE_MODE);
+    try {
+      return openSync(path, 'a', FILE_MODE);
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error;
+      ensureDir(dirname(path));
+      return openSync(path, 'a', FILE_MODE);
+    }
   });
 }
 

@@ -25,6 +25,8 @@ export interface AttemptEnd {
   readonly signal: string | undefined;
   /** The system's error where it could not be started at all. */
   readonly startError: string | undefined;
+  /** Processes of it that the kernel killed at the attempt's own ceiling; undefined where it has none. */
+  readonly ceilingKills: number | undefined;
 }
 
 /** An attempt at one instant. */
@@ -59,7 +61,15 @@ export interface Engine {
   /** Starts an attempt. @throws Failure where it cannot be started. */
   readonly submit: (spec: AttemptSpec, nowMs: number) => { readonly pid: number };
   /** All attempts, the ended ones until they are forgotten. */
-  readonly poll: (nowMs: number, options?: { readonly full?: boolean }) => AttemptView[];
+  readonly poll: (
+    nowMs: number,
+    options?: {
+      /** Looks at all processes, also at those that nobody's child leads to. */
+      readonly full?: boolean;
+      /** Only who has ended: the others as the last poll saw them. */
+      readonly asSeen?: boolean;
+    },
+  ) => AttemptView[];
   /** Begins to stop an attempt's whole tree: TERM, after the grace KILL. Further calls with a shorter grace hasten it. */
   readonly cancel: (key: string, graceMs: number, nowMs: number) => void;
   /** Whether the last full poll found nothing left of an ended attempt, which is then forgotten; ends what it left behind. */

@@ -1,7 +1,8 @@
 /** How do attempts run on this machine? As children of their own session, writing their output themselves, measured as trees. */
-import { spawn, type ChildProcess } from 'node:child_process';
-import { Failure, errorCode } from '../failure.ts';
-import { closeDescriptor, fileFacts, openForChild } from '../files.ts';
+import type { ChildProcess } from 'node:child_process';
+import { Failure } from '../failure.ts';
+import type { GroupHandle } from './ceiling-group.ts';
+import { openCeilings, type Ceilings } from './ceiling.ts';
 import type { TreeProcess } from '../policy/culprit.ts';
 import { addSample, averageBytes, isPssWorth, NO_USE, type UseSoFar } from '../policy/peak.ts';
 import { pidsBelow } from '../policy/subtree.ts';
@@ -9,6 +10,7 @@ import { planTrees, sumTree } from '../policy/tree.ts';
 import { readIdentity } from '../probe/identity.ts';
 import { openTreeSampler, type TreeSample } from '../probe/sampler.ts';
 import type { AttemptEnd, AttemptSpec, AttemptView, Engine } from './engine.ts';
+import { launch, programOf } from './launch.ts';
 import { openTreeStop, signalMembers, type TreeStop } from './signal-tree.ts';
 
 /** The variable that marks every process of an attempt, children and grandchildren included. */
@@ -21,6 +23,7 @@ interface Attempt {
   readonly spec: AttemptSpec;
   readonly child: ChildProcess;
   readonly pid: number;
+  readonly group: GroupHandle | undefined;
   readonly startedMs: number;
   use: UseSoFar;
   sample: TreeSample | undefined;
@@ -33,9 +36,14 @@ interface Attempt {
 }
 
 /** Opens the engine of this machine. `largestThatFits` is asked of the caller, who knows the budget. */
-export function openLocalEngine(largestThatFits: () => number): Engine {
+export function openLocalEngine(
+  largestThatFits: () => number,
+  ceilings: Ceilings = openCeilings({ mode: 'off' }),
+): Engine {
   const sampler = openTreeSampler({ tagName: TAG_VARIABLE, rules: { planTrees, sumTree } });
   const attempts = new Map<string, Attempt>();
+  /** Groups that the kernel did not let go at once. */
+  const stubborn: GroupHandle[] = [];
   let wake: (() => void) | undefined;
 
   const get = (key: string): Attempt => {
@@ -48,14 +56,17 @@ export function openLocalEngine(largestThatFits: () => number): Engine {
   return {
     name: 'local',
     submit(spec, nowMs) {
-      const child = launch(spec);
+      const { child, group } = launch(spec, ceilings);
       const pid = child.pid;
-      if (pid === undefined)
+      if (pid === undefined) {
+        group?.remove();
         throw new Failure(`${spec.key}: ${programOf(spec)} was not found, or may not be executed`);
+      }
       const attempt: Attempt = {
         spec,
         child,
         pid,
+        group,
         startedMs: nowMs,
         use: NO_USE,
         sample: undefined,
@@ -73,16 +84,17 @@ export function openLocalEngine(largestThatFits: () => number): Engine {
           exitCode: code ?? undefined,
           signal: signal ?? undefined,
           startError: undefined,
+          ceilingKills: group?.oomKills(),
         };
         wake?.();
       });
       return { pid };
     },
     poll(nowMs, options = {}) {
-      const samples = sampler.sample(nowMs, { full: options.full ?? false });
+      const samples = options.asSeen ? undefined : sampler.sample(nowMs, { full: options.full ?? false });
       return [...attempts.values()].map((attempt) => {
-        const sample = samples.get(attempt.spec.tag);
-        if (sample && attempt.end === undefined) {
+        const sample = samples ? samples.get(attempt.spec.tag) : attempt.sample;
+        if (samples && sample && attempt.end === undefined) {
           const processes = sample.members.length;
           const pssBytes = isPssWorth(attempt.use, sample.rssBytes, processes)
             ? sampler.pss(attempt.spec.tag)
@@ -113,7 +125,13 @@ export function openLocalEngine(largestThatFits: () => number): Engine {
     settle(key, graceMs, nowMs) {
       const attempt = get(key);
       if (attempt.left === undefined) return { settled: false, remains: 0, bytes: 0 };
+      const outside = attempt.left === 0 ? (attempt.group?.procs() ?? []) : [];
+      if (outside.length > 0) {
+        attempt.group?.killAll();
+        return { settled: false, remains: outside.length, bytes: attempt.group?.currentBytes() ?? 0 };
+      }
       if (attempt.left === 0) {
+        if (attempt.group?.remove() === false) stubborn.push(attempt.group);
         sampler.remove(attempt.spec.tag);
         attempts.delete(key);
         return { settled: true, remains: 0, bytes: 0 };
@@ -160,7 +178,10 @@ export function openLocalEngine(largestThatFits: () => number): Engine {
         }
       }),
     largestThatFits,
-    close: () => sampler.close(),
+    close: () => {
+      for (const group of stubborn) group.remove();
+      sampler.close();
+    },
   };
 
   function beginStop(attempt: Attempt, graceMs: number, nowMs: number): void {
@@ -200,45 +221,3 @@ function processesOf(attempt: Attempt): TreeProcess[] {
     residentBytes: rssBytes,
   }));
 }
-
-function programOf({ command }: AttemptSpec): string {
-  return typeof command === 'string' ? '/bin/sh' : (command[0] ?? 'nothing');
-}
-
-function launch(spec: AttemptSpec): ChildProcess {
-  const [program, ...words] =
-    typeof spec.command === 'string' ? ['/bin/sh', '-c', spec.command] : spec.command;
-  if (program === undefined) throw new Failure(`${spec.key}: its command is empty`);
-  if (fileFacts(spec.cwd)?.isDirectory !== true)
-    throw new Failure(`${spec.key}: its working folder ${spec.cwd} is not there`);
-  const stdout = openForChild(spec.stdoutPath);
-  const stderr = openForChild(spec.stderrPath);
-  try {
-    // The child's own descriptors: nothing that an agent prints passes through our memory.
-    const child = spawn(program, words, {
-      cwd: spec.cwd,
-      env: spec.env,
-      detached: true,
-      stdio: ['ignore', stdout, stderr],
-    });
-    // A program that is not there is told by an event; without a listener it would be our crash.
-    child.on('error', () => undefined);
-    return child;
-  } catch (error) {
-    const code = errorCode(error);
-    if (code === undefined) throw error;
-    throw new Failure(`${spec.key}: ${program} cannot be started (${START_HINTS[code] ?? code})`, undefined, {
-      cause: error,
-    });
-  } finally {
-    closeDescriptor(stdout);
-    closeDescriptor(stderr);
-  }
-}
-
-const START_HINTS: Readonly<Record<string, string>> = {
-  ENOMEM: 'ENOMEM: no memory for another process',
-  EAGAIN: 'EAGAIN: too many processes for this user',
-  E2BIG: 'E2BIG: its command or environment is too long; give the prompt in a file',
-  EACCES: 'EACCES: it may not be executed',
-};

@@ -263,6 +263,7 @@ export class RunAgents {
       signal: end.signal,
       stoppedByUs: agent.stoppedByUs,
       stopRequest: stopRequest(stream.key),
+      ceilingKills: end.ceilingKills,
       kernelKillsRose: kernelKills === undefined || before === undefined ? undefined : kernelKills > before,
     });
     const result: AttemptResult = {

@@ -65,6 +65,9 @@ export class Run {
   #highestAgents = 0;
   #nextAdmitMs = 0;
   #nextFullMs = 0;
+  /** When the agents were last measured, and when they must be again. */
+  #measuredMs = 0;
+  #nextMeasureMs = 0;
   #lastStartMs = -Infinity;
   #seen: { readonly memory: MemorySnapshot; readonly atMs: number; readonly untilMs: number } | undefined;
 
@@ -130,7 +133,10 @@ export class Run {
   #look(nowMs: number): AttemptView[] {
     const full = nowMs >= this.#nextFullMs && this.#agents.count > 0;
     if (full) this.#nextFullMs = nowMs + FULL_EVERY_MS;
-    const views = this.#world.engine.poll(nowMs, { full });
+    // Woken early because somebody ended: the others were measured a moment ago.
+    const asSeen = !full && nowMs >= this.#measuredMs && nowMs < this.#nextMeasureMs;
+    if (!asSeen) this.#measuredMs = nowMs;
+    const views = this.#world.engine.poll(nowMs, { full, asSeen });
     let bytes = 0;
     let live = 0;
     for (const view of views) {
@@ -138,10 +144,11 @@ export class Run {
         bytes += view.currentBytes;
         live += 1;
       }
+      if (asSeen && view.end === undefined) continue;
       const result = this.#agents.judge(view, nowMs);
       if (result) this.#ended(result);
     }
-    this.#guardMachine(views, nowMs);
+    if (!asSeen) this.#guardMachine(views, nowMs);
     this.#highestBytes = Math.max(this.#highestBytes, bytes);
     this.#highestAgents = Math.max(this.#highestAgents, live);
     return views;
@@ -212,7 +219,10 @@ export class Run {
     );
     const byMachine = this.#machineMemory(nowMs).untilMs - nowMs;
     const youngestMs = isNew ? 0 : Math.min(...live.map(({ startedMs }) => nowMs - startedMs));
-    return sampleIntervalMs({ headroomBytes, youngestMs, mostMs: Math.min(mostMs, byMachine) });
+    const ms = sampleIntervalMs({ headroomBytes, youngestMs, mostMs: Math.min(mostMs, byMachine) });
+    const isMeasured = this.#measuredMs === nowMs;
+    this.#nextMeasureMs = isMeasured ? nowMs + ms : Math.min(this.#nextMeasureMs, nowMs + ms);
+    return this.#nextMeasureMs - nowMs;
   }
 
   /** The machine's memory has an interval of its own: with much of it left it is not read at every look at the agents. */

@@ -1,5 +1,6 @@
 /** What of ours is of no more use? Void leases, what dead agents left running, temporary files and locks of dead processes. */
 import { basename, dirname, join } from 'node:path';
+import { sweepGroups } from '../act/ceiling-group.ts';
 import { fileFacts, listDir, readText, removeFile } from '../files.ts';
 import type { Lease } from '../model.ts';
 import { counts } from '../policy/charge.ts';
@@ -57,6 +58,7 @@ export async function sweep(context: Context, isMine: (lease: Lease) => boolean)
       ledger: withoutLeases(ledger, gone),
       answer: undefined,
     }));
+  sweepGroups({ self: liveness.self, isAlive: liveness.isAlive, endsMembersOf: (id) => gone.has(id) });
   return {
     leases: left === 0 ? ours.map(({ lease, life }) => ({ key: lease.key, life })) : [],
     processes: ended,

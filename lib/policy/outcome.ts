@@ -8,6 +8,8 @@ export interface EndFacts {
   readonly stoppedByUs: { readonly outcome: Outcome; readonly reason: string } | undefined;
   /** Somebody asked for its end by `kill`. */
   readonly stopRequest: string | undefined;
+  /** Processes of it that the kernel killed at its own ceiling; undefined where it has none. */
+  readonly ceilingKills: number | undefined;
   /** Whether the kernel's count of out-of-memory kills rose while it ran; undefined where it cannot be read. */
   readonly kernelKillsRose: boolean | undefined;
 }
@@ -19,6 +21,9 @@ export function judgeOutcome(end: EndFacts): { readonly outcome: Outcome; readon
   if (end.stopRequest !== undefined) return { outcome: 'killed-user', reason: end.stopRequest };
   if (end.exitCode === 0) return { outcome: 'done', reason: 'exit 0' };
   if (end.signal === 'SIGKILL' || end.exitCode === 137) {
+    if (end.ceilingKills !== undefined && end.ceilingKills > 0) {
+      return { outcome: 'killed-kernel', reason: 'killed by the kernel at the ceiling of its own group' };
+    }
     if (end.kernelKillsRose === true) {
       return {
         outcome: 'killed-kernel',

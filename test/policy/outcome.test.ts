@@ -8,6 +8,7 @@ const ended = (facts: Partial<EndFacts>) =>
     signal: undefined,
     stoppedByUs: undefined,
     stopRequest: undefined,
+    ceilingKills: undefined,
     kernelKillsRose: undefined,
     ...facts,
   });
@@ -22,6 +23,8 @@ describe('judgeOutcome', () => {
     ['a signal', { signal: 'SIGSEGV' }, 'failed', 'ended by SIGSEGV'],
     ['TERM that nobody of ours sent', { signal: 'SIGTERM' }, 'failed', 'ended by SIGTERM'],
     ['neither code nor signal', {}, 'failed', 'exit unknown'],
+    ['KILL at its own ceiling', { signal: 'SIGKILL', ceilingKills: 1 }, 'killed-kernel', 'killed by the kernel at the ceiling of its own group'],
+    ['KILL with a ceiling that killed nobody', { signal: 'SIGKILL', ceilingKills: 0 }, 'failed', 'killed by SIGKILL, cause unknown'],
     ['KILL while the kernel killed', { signal: 'SIGKILL', kernelKillsRose: true }, 'killed-kernel', "killed while the kernel's count of out-of-memory kills rose (probable)"],
     ['a shell whose child got KILL while the kernel killed', { exitCode: 137, kernelKillsRose: true }, 'killed-kernel', "killed while the kernel's count of out-of-memory kills rose (probable)"],
     ['KILL while the kernel killed nobody', { signal: 'SIGKILL', kernelKillsRose: false }, 'failed', 'killed by SIGKILL, cause unknown'],

@@ -54,7 +54,7 @@ describe('twelve jobs that ramp up, with a budget for four', () => {
     let highest = 0;
     await waitFor(
       () => {
-        const pids = eventsOf(wholeLines(run.stdout()), 'start').map(({ pid }) => pid);
+        const pids = eventsOf(run.stdout(), 'start').map(({ pid }) => pid);
         const bytes = pids.map(residentBytes).reduce((sum, one) => sum + one, 0);
         highest = Math.max(highest, bytes);
         return over;
@@ -234,9 +234,4 @@ function endAfterwards(lab: Lab, file: string): void {
     const pid = Number(lab.read(file));
     if (pid > 0 && isRunning(pid)) process.kill(pid, 'SIGKILL');
   });
-}
-
-/** Without a last line that is still being written. */
-function wholeLines(text: string): string {
-  return text.slice(0, text.lastIndexOf('\n') + 1);
 }

@@ -1,6 +1,15 @@
 /** Do a hundred callers at once get exactly what fits, whoever of them or of their agents is killed meanwhile? */
 import { describe, expect, it } from 'vitest';
-import { isRunning, keyValues, makeLab, ROOMY, waitFor, type Ended, type Lab } from '../support/scripts.ts';
+import {
+  isRunning,
+  keyValues,
+  makeLab,
+  ROOMY,
+  streamsFile,
+  waitFor,
+  type Ended,
+  type Lab,
+} from '../support/scripts.ts';
 
 const NAME = 'coordination-memory';
 const FITS = 7;
@@ -142,6 +151,22 @@ describe('a share', () => {
     holder.kill('SIGKILL');
     await waitFor(() => live(lab).length === 0, 'the death of the agent');
     expect((await spawnFor(lab, '12/A', lab.hold().pid)).status).toBe(0);
+  });
+
+  it('is given back also where a dead run has left a lease of the same stream', async () => {
+    const lab = makeLab();
+    streamsFile(lab, [{ id: 'A', command: 'sleep 1000', memory: '10MB' }]);
+    const run = lab.start(NAME, ['shop', 'run', '--streams', 'streams.yaml', ...ROOMY]);
+    await waitFor(() => lab.leases()[0]?.state === 'running', 'the agent');
+    const agent = lab.leases()[0]?.owner?.pid ?? 0;
+    run.child.kill('SIGKILL');
+    await run.ended;
+    process.kill(agent, 'SIGKILL');
+    await waitFor(() => !isRunning(agent), 'its death');
+    expect((await spawnFor(lab, '0/A', lab.hold().pid)).status).toBe(0);
+    expect(lab.leases()).toHaveLength(2);
+    expect(keyValues((await lab.run(NAME, ['shop', 'complete', 'A'])).stdout)['released']).toBe('true');
+    expect(lab.leases()).toEqual([]);
   });
 
   it('of an agent without a process ends with its time to live', async () => {

@@ -201,11 +201,11 @@ export function keyValues(stdout: string): Record<string, string> {
 /** One line of `run --json`. */
 export type RunLine = RunEvent | { event: 'plan'; plan: unknown } | { event: 'summary'; summary: RunSummary };
 
-/** The lines of `run --json`, each a whole document. */
+/** The lines of `run --json`, each a whole document; without the last one where that is still being written. */
 export function runLines(stdout: string): RunLine[] {
   return stdout
     .split('\n')
-    .filter((line) => line !== '')
+    .slice(0, -1)
     .map((line) => JSON.parse(line) as RunLine);
 }
 
@@ -215,6 +215,11 @@ export function eventsOf<K extends RunLine['event']>(
   kind: K,
 ): Extract<RunLine, { event: K }>[] {
   return runLines(stdout).filter((line): line is Extract<RunLine, { event: K }> => line.event === kind);
+}
+
+/** What a run with --json has noted so far. */
+export function notesOf(stdout: string): string[] {
+  return eventsOf(stdout, 'note').map(({ text }) => text);
 }
 
 /** A line of the joblog. */

@@ -1,4 +1,5 @@
 /** coordination-memory EPIC run: the main job. Settings, facts, plan, the loop, words, exit code. */
+import { openCeilings, type Ceilings } from '../../act/ceiling.ts';
 import { openLocalEngine } from '../../act/local-engine.ts';
 import { Run } from '../../act/runner.ts';
 import { setFlagsFromString } from 'node:v8';
@@ -12,6 +13,7 @@ import { renderAnswer, type Answer } from '../../output/answer.ts';
 import { eventJson, eventLine } from '../../output/run-lines.ts';
 import { summaryLines, summaryTable } from '../../output/run-summary.ts';
 import { LiveTable } from '../../output/run-table.ts';
+import { ceilingLine, wantsCeiling } from '../../policy/ceiling.ts';
 import { readKernelOomKills } from '../../probe/kernel.ts';
 import { attemptPaths, writeResult } from '../../state/attempts.ts';
 import {
@@ -44,7 +46,8 @@ export async function run(call: Call): Promise<Answer | number> {
   const dryRun = call.flags['dry-run'] === true;
   const answer = explainPlan(context, paths, plan);
   if (dryRun) return answer;
-  await showPlan(call, answer);
+  const ceilings = openCeilings({ mode: wantsCeiling(context.settings), env: call.env });
+  await showPlan(call, answer, ceilings);
   if (plan.planned.every(({ isDone }) => isDone)) {
     call.err(`nothing to do: all ${plan.planned.length} streams were done earlier (${paths.joblogPath})`);
     return EXIT.ok;
@@ -57,7 +60,7 @@ export async function run(call: Call): Promise<Answer | number> {
     // What the plan took for open another run may have done before it let go of the lock.
     if (call.flags['resume'] === true && readJoblog(paths.joblogPath).entries.length !== plan.entries.length)
       throw new Failure(`another run of ${paths.epic} ended at this moment: call again`, EXIT.later);
-    const { summary, say } = await execute(call, context, paths, plan);
+    const { summary, say } = await execute(call, context, paths, plan, ceilings);
     await say.close();
     await showSummary(call, summary);
     return summary.exitCode;
@@ -66,10 +69,17 @@ export async function run(call: Call): Promise<Answer | number> {
   }
 }
 
-async function showPlan(call: Call, answer: Answer): Promise<void> {
-  for (const line of [...(answer.talk ?? [])]) call.err(line);
-  if (call.json) call.out(`${JSON.stringify({ event: 'plan', plan: answer.json })}\n`);
-  else call.out(await renderAnswer(answer, call));
+/** The plan, and which limit the kernel itself holds here. */
+async function showPlan(call: Call, plan: Answer, ceilings: Ceilings): Promise<void> {
+  for (const line of plan.talk ?? []) call.err(line);
+  const { kind, reason } = ceilings;
+  if (call.json) {
+    call.out(`${JSON.stringify({ event: 'plan', plan: plan.json, kernelCeiling: { kind, reason } })}\n`);
+    return;
+  }
+  const lines = [...plan.lines, ['kernel_ceiling', `${kind} (${reason})`] as const];
+  call.out(await renderAnswer({ ...plan, lines }, call));
+  if (call.terminal) call.out(`${ceilingLine(ceilings)}\n`);
 }
 
 async function showSummary(call: Call, summary: RunSummary): Promise<void> {
@@ -124,6 +134,7 @@ async function execute(
   context: Context,
   paths: EpicPaths,
   plan: Planned,
+  ceilings: Ceilings,
 ): Promise<{ summary: RunSummary; say: Say }> {
   const { settings, projectDir } = context;
   const { planned, budgetBytes } = plan;
@@ -154,8 +165,9 @@ async function execute(
     budget,
     readMemory,
   });
-  const engine = openLocalEngine(() =>
-    Math.min(budgetBytes ?? Infinity, readMemory().availableBytes - settings.admission.safetyBytes),
+  const engine = openLocalEngine(
+    () => Math.min(budgetBytes ?? Infinity, readMemory().availableBytes - settings.admission.safetyBytes),
+    ceilings,
   );
   await endRemains(context, paths, say);
   const heldBack = new HeldBack(stateDir, paths, context.liveness().isAlive);
