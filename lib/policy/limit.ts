@@ -72,6 +72,8 @@ export function stopsAtOnce(bytes: number, limitBytes: number | undefined): bool
 /** The fastest growth to be expected on two cores, bytes a millisecond: anonymous memory comes at 1.1 to 1.3 GB/s a thread. */
 const FASTEST_BYTES_PER_MS = (2 * 1024 ** 3) / 1000;
 const SHORTEST_MS = 5;
+/** For the sake of an agent's age alone nobody is woken more often: a look costs the runner half a millisecond (bench/overhead). */
+const YOUNGEST_MS = 50;
 
 /**
  * How long may the sampler sleep? Half of the smallest headroom over the fastest growth to be expected: the assumed fastest
@@ -84,6 +86,6 @@ export function sampleIntervalMs(facts: {
   readonly mostMs: number;
 }): number {
   const byHeadroom = (0.5 * Math.max(0, facts.headroomBytes)) / FASTEST_BYTES_PER_MS;
-  const byAge = Math.max(25, facts.youngestMs / 4);
+  const byAge = Math.max(YOUNGEST_MS, facts.youngestMs / 4);
   return Math.min(Math.max(SHORTEST_MS, Math.min(byHeadroom, byAge)), facts.mostMs);
 }

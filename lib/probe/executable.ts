@@ -26,13 +26,9 @@ export function readExecutable(command: string, env: Environment, cwd: string): 
 function follow(command: string, env: Environment, cwd: string, scriptsLeft: number): Executable {
   const file = findFile(command, env, cwd);
   if ('problem' in file) return { path: command, kind: 'missing', detail: file.problem };
-  const head = readHead(file.path);
-  // May be run but not read (mode 0711): no interpreter could read it either, so it's a machine program.
-  if (head === undefined) return { path: file.path, kind: 'native', detail: undefined };
-  const kind = readBinaryKind(file.path, head);
+  const { kind, interpreter } = lookInside(file);
   if (kind) return { path: file.path, kind, detail: undefined };
 
-  const interpreter = parseShebang(head.toString('utf8')) ?? 'sh';
   if (scriptsLeft === 0)
     return { path: file.path, kind: 'missing', detail: 'too many interpreters in a row' };
   const program = follow(interpreter, env, cwd, scriptsLeft - 1);
@@ -44,7 +40,30 @@ function follow(command: string, env: Environment, cwd: string, scriptsLeft: num
   return { path: program.path, kind: 'script', detail: basename(interpreter) };
 }
 
-type Found = { readonly path: string } | { readonly problem: string };
+type Inside =
+  | { readonly kind: 'node' | 'bun' | 'native'; readonly interpreter?: never }
+  | { readonly kind?: never; readonly interpreter: string };
+
+/** What was inside a file, by its path and what changes when it does: the sections of an ELF file take 0.3 ms to go through. */
+const known = new Map<string, Inside>();
+
+function lookInside({ path, mark }: FoundFile): Inside {
+  const name = `${mark} ${path}`;
+  const inside = known.get(name) ?? readInside(path);
+  known.set(name, inside);
+  return inside;
+}
+
+function readInside(path: string): Inside {
+  const head = readHead(path);
+  // May be run but not read (mode 0711): no interpreter could read it either, so it's a machine program.
+  if (head === undefined) return { kind: 'native' };
+  const kind = readBinaryKind(path, head);
+  return kind ? { kind } : { interpreter: parseShebang(head.toString('utf8')) ?? 'sh' };
+}
+
+type FoundFile = { readonly path: string; readonly mark: string };
+type Found = FoundFile | { readonly problem: string };
 
 function findFile(command: string, env: Environment, cwd: string): Found {
   if (command === '') return { problem: 'not found' };
@@ -67,7 +86,8 @@ function checkFile(path: string): Found {
     if (!facts) return { problem: 'not found' };
     if (!facts.isFile()) return { problem: 'not a file' };
     accessSync(path, constants.X_OK);
-    return { path: realpathSync(path) };
+    const { dev, ino, size, mtimeMs, ctimeMs } = facts;
+    return { path: realpathSync(path), mark: [dev, ino, size, mtimeMs, ctimeMs].join(' ') };
   } catch (error) {
     const code = errorCode(error);
     if (code === undefined) throw error;

@@ -192,7 +192,7 @@ describe('the end of the run from outside', () => {
       lab,
       ids.map((id) => ({
         id,
-        command: `mkdir lock-${id} || echo ${id} >> twice; echo ${id} >> started; sleep 0.2; echo ${id} >> finished; rmdir lock-${id}`,
+        command: `mkdir lock-${id} || echo ${id} >> twice; echo ${id} >> started; sleep 0.4; echo ${id} >> finished; rmdir lock-${id}`,
         memory: '10MB',
       })),
     );
@@ -215,7 +215,8 @@ describe('the end of the run from outside', () => {
     }
     const before = new Map(doneNow().map((id) => [id, count('started', id)]));
     const last = await lab.run(NAME, words);
-    expect([last.status, last.stderr]).toEqual([0, '']);
+    // Now and then all were done before the tenth kill.
+    expect([last.status, last.stderr]).toEqual([0, expect.stringMatching(/^$|nothing to do/)]);
 
     const done = doneNow();
     expect(done.toSorted()).toEqual(ids.toSorted());

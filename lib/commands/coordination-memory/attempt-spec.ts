@@ -21,8 +21,6 @@ export interface SpecWorld {
   readonly env: NodeJS.ProcessEnv;
   /** The frugal preload, where optimize_for_size is on and its path can be said in NODE_OPTIONS. */
   readonly preload: string | undefined;
-  /** Programs that were found, by word, PATH and folder: a run starts the same few again and again. */
-  readonly programs: Map<string, Executable>;
 }
 
 /** Makes the folder of an attempt and says what to start. The limit may be smaller than planned (single-agent mode). */
@@ -37,7 +35,7 @@ export function buildSpec(
   const kind = kindOf(stream, world.settings);
   const cwd = resolve(world.projectDir, stream.cwd ?? '.');
   const env: NodeJS.ProcessEnv = { ...world.env, ...kind?.env, ...stream.env };
-  const find = (word: string): Executable => findProgram(world, word, env, cwd);
+  const find = (word: string): Executable => readExecutable(word, env, cwd);
   const words = commandOf(stream, kind, (word) => find(word).kind !== 'missing');
   const command = words === undefined ? [] : 'words' in words ? words.words : words.shellLine;
   const heapMb =
@@ -78,14 +76,6 @@ export function buildSpec(
     stderrPath: attemptPaths.stderr,
     ...granted,
   };
-}
-
-/** Looking along PATH and into the sections of a file takes half a millisecond; what is missing may be installed meanwhile. */
-function findProgram({ programs }: SpecWorld, word: string, env: NodeJS.ProcessEnv, cwd: string): Executable {
-  const name = [word, env['PATH'] ?? '', cwd].join('\0');
-  const found = programs.get(name) ?? readExecutable(word, env, cwd);
-  if (found.kind !== 'missing') programs.set(name, found);
-  return found;
 }
 
 /**

@@ -14,6 +14,9 @@ export function findOwner(
   readTable: () => ProcessTable,
 ): ProcessIdentity | undefined {
   if (pid !== undefined) {
+    // Its end is the machine's, and `kill` would mean everything.
+    if (pid === 1)
+      throw new Failure('--pid 1 is the first process of all: name the agent, or leave --pid out');
     const named = readIdentity(pid);
     if (named === undefined) throw new Failure(`--pid ${pid}: there is no such process`);
     return named;

@@ -174,12 +174,19 @@ async function execute(
   const shownBudget = budgetBytes ?? Math.min(settings.totalMemoryLimitBytes, context.memory.totalBytes);
   // A plain copy: each look at process.env asks the system.
   const env = { ...call.env };
-  const specWorld = { settings, paths, projectDir, env, preload: preloadPath(), programs: new Map() };
+  const specWorld = { settings, paths, projectDir, env, preload: preloadPath() };
   const limits = new Map<string, number | undefined>();
   const tags = new Map<string, string>();
   const streams = planned.map(({ stream }) => stream);
 
   const records = new RunRecords(call, context, paths, readMemory);
+  // Nearly no end of an agent needs a look at the memory.
+  const breaker = {
+    ...context,
+    get memory() {
+      return readMemory();
+    },
+  };
   const session = new Run({
     epic: paths.epic,
     planned,
@@ -208,7 +215,7 @@ async function execute(
     },
     record: (result) => {
       record(paths, numbers.get(result.key) ?? 0, commands.get(result.key) ?? '', result);
-      tellBreaker({ ...context, memory: readMemory() }, tags.get(result.key), result);
+      tellBreaker(breaker, tags.get(result.key), result);
     },
     writeEvidence: (key, reason, memory) => writeEvidence(paths, engine, key, reason, memory, Date.now()),
     heldBack: () => heldBack.read(streams, Date.now(), say.onEvent),
