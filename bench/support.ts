@@ -96,14 +96,18 @@ export function median(values: readonly number[]): number {
 }
 
 /** A folder of its own for home, state and projects, with the environment that leads there; removed at the end. */
-export function openScene(): { readonly dir: string; readonly env: NodeJS.ProcessEnv } {
-  const dir = mkdtempSync(join(tmpdir(), 'claude-pm-bench-'));
+export function openScene(parent: string = tmpdir()): {
+  readonly dir: string;
+  readonly env: NodeJS.ProcessEnv;
+} {
+  const dir = mkdtempSync(join(parent, 'claude-pm-bench-'));
   process.once('exit', () => rmSync(dir, { recursive: true, force: true }));
   for (const folder of ['home', 'state', 'project']) mkdirSync(join(dir, folder));
   const env: NodeJS.ProcessEnv = {
     ...process.env,
     HOME: join(dir, 'home'),
     CLAUDE_PM_STATE_DIR: join(dir, 'state'),
+    TMPDIR: dir,
     // npm would otherwise ask its registry for a newer npm during the first call.
     npm_config_update_notifier: 'false',
   };

@@ -59,6 +59,7 @@ function attempt<T>(what: string, path: string, deed: () => T): T {
 
 /** The file's text, or undefined where there is no such file. @throws Failure where it cannot be read. */
 export function readText(path: string): string | undefined {
+  if (isAbsent(path)) return undefined;
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
@@ -69,11 +70,30 @@ export function readText(path: string): string | undefined {
 
 /** Names in a folder, sorted; empty where there is no such folder. */
 export function listDir(path: string): string[] {
+  if (isAbsent(path)) return [];
   try {
     return readdirSync(path).sort();
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return [];
     throw fileFailure('list', path, error);
+  }
+}
+
+/**
+ * Whether there is certainly nothing at this path: it is not there, and what lies above it are folders that we may look into.
+ * Asked first because most of these looks find nothing, and an exception for that takes 40 to 100 µs in a loop that has just
+ * woken up.
+ */
+function isAbsent(path: string): boolean {
+  try {
+    for (let at = path; ; at = dirname(at)) {
+      const facts = statSync(at, { throwIfNoEntry: false });
+      if (facts) return at !== path && facts.isDirectory();
+      if (dirname(at) === at) return false;
+    }
+  } catch {
+    // Whoever reads it will say what is wrong.
+    return false;
   }
 }
 
@@ -231,7 +251,7 @@ export function moveFile(from: string, to: string): void {
 /** Removes a file; silent where there is none. Never follows into folders. */
 export function removeFile(path: string): void {
   try {
-    unlinkSync(path);
+    if (lstatSync(path, { throwIfNoEntry: false })) unlinkSync(path);
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw fileFailure('remove', path, error);
   }

@@ -96,6 +96,8 @@ export function openGroupHandle(group: GroupFolder, ceiling: number | undefined)
     procs: () => readMembers(folder),
     killAll: () => killMembers(folder),
     remove: () => {
+      // The usual case by one call: the kernel itself refuses while there is a member or a group below.
+      if (removeGroup(folder) === undefined) return true;
       oomKills();
       peakBytes();
       return removeAll(folder);

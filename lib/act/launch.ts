@@ -13,6 +13,17 @@ export function programOf({ command }: AttemptSpec): string {
   return typeof command === 'string' ? '/bin/sh' : (command[0] ?? 'nothing');
 }
 
+/** Programs that were found, by word, PATH and folder: a run starts the same few again and again. */
+const found = new Set<string>();
+
+function isThere(program: string, { env, cwd }: AttemptSpec): boolean {
+  const name = [program, env['PATH'] ?? '', cwd].join('\0');
+  if (found.has(name)) return true;
+  if (readExecutable(program, env, cwd).kind === 'missing') return false;
+  found.add(name);
+  return true;
+}
+
 /** Starts an attempt, inside a group of its own where there is one. @throws Failure where it cannot be started. */
 export function launch(
   spec: AttemptSpec,
@@ -24,8 +35,7 @@ export function launch(
   if (fileFacts(spec.cwd)?.isDirectory !== true)
     throw new Failure(`${spec.key}: its working folder ${spec.cwd} is not there`);
   // A shell that enters the group would say this only to the agent's log, with exit 127.
-  if (readExecutable(named, spec.env, spec.cwd).kind === 'missing')
-    throw new Failure(`${spec.key}: ${named} was not found, or may not be executed`);
+  if (!isThere(named, spec)) throw new Failure(`${spec.key}: ${named} was not found, or may not be executed`);
   const { words: wrapped, group } = ceilings.wrap(command, {
     id: spec.tag,
     limitBytes: spec.limitBytes,
@@ -44,7 +54,8 @@ export function launch(
     });
     // A program that is not there is told by an event; without a listener it would be our crash.
     child.on('error', () => undefined);
-    if (child.pid !== undefined) {
+    // Wrapped words enter by themselves; moving a process from outside takes almost two milliseconds.
+    if (child.pid !== undefined && wrapped === command) {
       if (ceilings.oomScore !== undefined) raiseOomScore(child.pid, ceilings.oomScore);
       group?.enter(child.pid);
     }

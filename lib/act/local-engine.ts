@@ -125,13 +125,16 @@ export function openLocalEngine(
     settle(key, graceMs, nowMs) {
       const attempt = get(key);
       if (attempt.left === undefined) return { settled: false, remains: 0, bytes: 0 };
-      const outside = attempt.left === 0 ? (attempt.group?.procs() ?? []) : [];
-      if (outside.length > 0) {
-        attempt.group?.killAll();
-        return { settled: false, remains: outside.length, bytes: attempt.group?.currentBytes() ?? 0 };
-      }
       if (attempt.left === 0) {
-        if (attempt.group?.remove() === false) stubborn.push(attempt.group);
+        const { group } = attempt;
+        if (group?.remove() === false) {
+          const outside = group.procs();
+          if (outside.length > 0) {
+            group.killAll();
+            return { settled: false, remains: outside.length, bytes: group.currentBytes() ?? 0 };
+          }
+          stubborn.push(group);
+        }
         sampler.remove(attempt.spec.tag);
         attempts.delete(key);
         return { settled: true, remains: 0, bytes: 0 };

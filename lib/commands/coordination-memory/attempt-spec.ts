@@ -35,7 +35,12 @@ export function buildSpec(
   const kind = kindOf(stream, world.settings);
   const cwd = resolve(world.projectDir, stream.cwd ?? '.');
   const env: NodeJS.ProcessEnv = { ...world.env, ...kind?.env, ...stream.env };
-  const find = (word: string): Executable => readExecutable(word, env, cwd);
+  const programs = new Map<string, Executable>();
+  const find = (word: string): Executable => {
+    const program = programs.get(word) ?? readExecutable(word, env, cwd);
+    programs.set(word, program);
+    return program;
+  };
   const words = commandOf(stream, kind, (word) => find(word).kind !== 'missing');
   const command = words === undefined ? [] : 'words' in words ? words.words : words.shellLine;
   const heapMb =
