@@ -54,10 +54,11 @@ export function launch(
     });
     // A program that is not there is told by an event; without a listener it would be our crash.
     child.on('error', () => undefined);
-    // Wrapped words enter by themselves; moving a process from outside takes almost two milliseconds.
-    if (child.pid !== undefined && wrapped === command) {
-      if (ceilings.oomScore !== undefined) raiseOomScore(child.pid, ceilings.oomScore);
-      group?.enter(child.pid);
+    if (child.pid !== undefined) {
+      // A shell that enters a group does both by itself; moving a process from outside takes almost two milliseconds.
+      const byItself = wrapped !== command && ceilings.kind.startsWith('cgroup');
+      if (!byItself && ceilings.oomScore !== undefined) raiseOomScore(child.pid, ceilings.oomScore);
+      if (!byItself) group?.enter(child.pid);
     }
     return { child, group };
   } catch (error) {
