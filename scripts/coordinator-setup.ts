@@ -35,7 +35,7 @@ await main({
     },
   },
   examples: [
-    'npx tsx scripts/coordinator-setup.ts apply --project ~/work/shop',
+    'npx tsx scripts/coordinator-setup.ts apply --project ~/shop',
     'npx tsx scripts/coordinator-setup.ts validate',
   ],
 });
