@@ -34,30 +34,30 @@ export function findCulprit(
 ): Culprit | undefined {
   const totalBytes = sum(processes.map(({ residentBytes }) => residentBytes));
   const growth = new Map(
-    processes.map((process) => [
-      process.pid,
-      Math.max(0, process.residentBytes - (before.get(process.pid) ?? 0)),
+    processes.map((member) => [
+      member.pid,
+      Math.max(0, member.residentBytes - (before.get(member.pid) ?? 0)),
     ]),
   );
   const totalGrowth = sum([...growth.values()]);
   if (totalGrowth <= 0) return undefined;
 
   const children = new Map<number, TreeProcess[]>();
-  for (const process of processes)
-    children.set(process.parentPid, [...(children.get(process.parentPid) ?? []), process]);
+  for (const member of processes)
+    children.set(member.parentPid, [...(children.get(member.parentPid) ?? []), member]);
   let found: Culprit | undefined;
   let level = children.get(rootPid) ?? [];
   while (level.length > 0) {
     const next: TreeProcess[] = [];
-    for (const process of level) {
-      const subtree = subtreeOf(process, children);
+    for (const member of level) {
+      const subtree = subtreeOf(member, children);
       const grewBytes = sum(subtree.map(({ pid }) => growth.get(pid) ?? 0));
       const subtreeBytes = sum(subtree.map(({ residentBytes }) => residentBytes));
       const isGrowth = grewBytes >= totalGrowth * GROWTH_SHARE;
       const isEnough = totalBytes - subtreeBytes <= limitBytes * ENOUGH_SHARE;
       if (!isGrowth || !isEnough) continue;
-      found = { pid: process.pid, startTicks: process.startTicks, subtreeBytes, grewBytes };
-      next.push(...(children.get(process.pid) ?? []));
+      found = { pid: member.pid, startTicks: member.startTicks, subtreeBytes, grewBytes };
+      next.push(...(children.get(member.pid) ?? []));
     }
     level = next;
   }
