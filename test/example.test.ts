@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadSettings } from '../lib/config/load.ts';
-import type { AgentKind, Stream } from '../lib/model.ts';
+import type { Stream } from '../lib/model.ts';
+import type { AgentKind } from '../lib/settings-model.ts';
 import { loadStreams } from '../lib/state/streams.ts';
 import { GIB, MIB, parseSize } from '../lib/units.ts';
 

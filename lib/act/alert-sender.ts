@@ -1,5 +1,6 @@
 /** How do alerts get to those who want to know, without ever slowing the guard? */
-import type { AlertRecord, AlertSettings } from '../model.ts';
+import type { AlertRecord } from '../model.ts';
+import type { AlertSettings } from '../settings-model.ts';
 import { decideAlert, type SentTimes } from '../policy/alert.ts';
 import { commandReceiver, webhookReceiver, type AlertReceiver } from './alert-receivers.ts';
 

@@ -1,6 +1,7 @@
 /** Which kernel ceiling does this machine give an agent, and by which words does the agent start under it? Found by trying. */
 import { spawnSync } from 'node:child_process';
-import type { KernelCeiling, ProcessIdentity } from '../model.ts';
+import type { ProcessIdentity } from '../model.ts';
+import type { KernelCeiling } from '../settings-model.ts';
 import type { CeilingKind } from '../policy/ceiling.ts';
 import { ceilingBytes } from '../policy/ceiling.ts';
 import { findEnclosingGroups, type GroupPath } from '../probe/cgroup-path.ts';

@@ -2,7 +2,8 @@
 import { join, resolve } from 'node:path';
 import { Failure } from '../failure.ts';
 import { isThere } from '../files.ts';
-import type { AgentKind, Executable, MemorySnapshot, Settings } from '../model.ts';
+import type { Executable, MemorySnapshot } from '../model.ts';
+import type { AgentKind, Settings } from '../settings-model.ts';
 import {
   heapNote,
   judgeHolding,

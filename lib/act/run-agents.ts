@@ -1,6 +1,7 @@
 /** What becomes of the agents of a run? Started, looked at, warned and stopped at their limit, concluded, and cleaned up after. */
 import { basename } from 'node:path';
-import type { AttemptResult, MemorySnapshot, Outcome, Settings } from '../model.ts';
+import type { AttemptResult, MemorySnapshot, Outcome } from '../model.ts';
+import type { Settings } from '../settings-model.ts';
 import type { PlannedStream, RunEvent } from '../run-model.ts';
 import { limitRules, stopsAtOnce } from '../policy/limit.ts';
 import type { Candidate } from '../policy/victim.ts';

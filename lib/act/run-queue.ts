@@ -1,5 +1,6 @@
 /** Which streams of a run still wait, for what, and since when? */
-import type { Settings, Stream } from '../model.ts';
+import type { Stream } from '../model.ts';
+import type { Settings } from '../settings-model.ts';
 import type { PlannedStream, RunEvent } from '../run-model.ts';
 import type { AdmissionDecision } from '../policy/admission.ts';
 import { lostStreams, readyStreams, tryOrder, type StreamState } from '../policy/queue.ts';

@@ -1,6 +1,7 @@
 /** Does the machine's circuit breaker let this start? What every admission asks, and where it is told how a start went. */
 import type { Liveness } from '../lock.ts';
-import type { BreakerState, MemorySnapshot, ProcessIdentity, Settings } from '../model.ts';
+import type { BreakerState, MemorySnapshot, ProcessIdentity } from '../model.ts';
+import type { Settings } from '../settings-model.ts';
 import {
   CLOSED,
   askedBreaker,

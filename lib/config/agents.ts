@@ -1,10 +1,11 @@
 /** What does the `agents` section say: how is each kind of agent started and bounded? */
-import type { AgentKind } from '../model.ts';
+import type { AgentKind } from '../settings-model.ts';
 import { MIB, parseSize } from '../units.ts';
 import type { Fault } from './faults.ts';
 import { kindFaults } from './rules.ts';
 import type { Placed } from './rules.ts';
-import type { EffectiveValue, Setting } from './settings.ts';
+import type { Setting } from './setting.ts';
+import type { EffectiveValue } from './settings.ts';
 import type { Entry, Tree } from './tree.ts';
 import { allowedText, parseValue, shown } from './values.ts';
 import type { Parsed } from './values.ts';

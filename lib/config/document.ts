@@ -1,11 +1,13 @@
 /** How do the settings look as a file and as a table? Both come from the schema, so that neither can be out of date. */
-import type { ProfileName } from '../model.ts';
+import type { ProfileName } from '../settings-model.ts';
 import { KIND_KEYS } from './agents.ts';
 import { RECEIVER_KEYS } from './alerts.ts';
 import { HANDLER_KEYS } from './handlers.ts';
 import { ALIASES, DISABLE_MONITOR } from './layers.ts';
-import { PROFILES, SETTING_KEYS, settingOf, unitOf } from './settings.ts';
-import type { MachinePart, Setting, SettingKey } from './settings.ts';
+import { PROFILES } from './setting.ts';
+import { SETTING_KEYS, settingOf, unitOf } from './settings.ts';
+import type { MachinePart, Setting } from './setting.ts';
+import type { SettingKey } from './settings.ts';
 import { allowedText, writtenText } from './values.ts';
 
 export const TABLE_BEGIN = '<!-- settings:begin -->';

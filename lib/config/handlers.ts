@@ -1,8 +1,9 @@
 /** What does `pressure.handlers` say: which commands of the user's run under memory pressure? */
-import type { PressureHandler } from '../model.ts';
+import type { PressureHandler } from '../settings-model.ts';
 import { readCommand } from './agents.ts';
 import type { Fault } from './faults.ts';
-import type { EffectiveValue, Setting } from './settings.ts';
+import type { Setting } from './setting.ts';
+import type { EffectiveValue } from './settings.ts';
 import type { Entry, Tree } from './tree.ts';
 import { allowedText, parseValue, shown } from './values.ts';
 import type { Parsed } from './values.ts';

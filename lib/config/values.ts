@@ -1,7 +1,7 @@
 /** What value does the text of a setting stand for, and what may it be? The same text rules for files, variables and flags. */
 import { GIB, MIB, parseDuration, parseSize } from '../units.ts';
-import { ALERT_LEVELS, KERNEL_CEILINGS, PROFILES, RETRY_POLICIES } from './settings.ts';
-import type { Setting, SettingType, SettingValue } from './settings.ts';
+import { ALERT_LEVELS, KERNEL_CEILINGS, PROFILES, RETRY_POLICIES } from './setting.ts';
+import type { Setting, SettingType, SettingValue } from './setting.ts';
 
 /** A value, or what is wrong with the text. */
 export type Parsed<T = SettingValue> = { readonly value: T } | { readonly problem: string };

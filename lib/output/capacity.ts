@@ -1,5 +1,6 @@
 /** How much room is there, and who takes it? Capacity as lines and as a table. */
-import type { MemorySnapshot, Settings } from '../model.ts';
+import type { MemorySnapshot } from '../model.ts';
+import type { Settings } from '../settings-model.ts';
 import { spawnLimit, type Capacity } from '../policy/capacity.ts';
 import { formatBytes, gigabytes, MIB } from '../units.ts';
 import type { LineValue } from './answer.ts';

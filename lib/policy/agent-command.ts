@@ -1,5 +1,6 @@
 /** What exactly is executed for a stream, and which variables tell the agent who it is? */
-import type { AgentKind, Stream } from '../model.ts';
+import type { Stream } from '../model.ts';
+import type { AgentKind } from '../settings-model.ts';
 
 /** A line of these characters alone means the same to a shell and to us: words between blanks. */
 const PLAIN = /^[A-Za-z0-9_./:=,@%+ -]+$/;

@@ -1,5 +1,6 @@
 /** When does the machine refuse all starts after it ran out of memory, and how does it come back? The breaker as one pure table. */
-import type { BreakerHold, BreakerPhase, BreakerState, ProcessIdentity, Settings } from '../model.ts';
+import type { BreakerHold, BreakerPhase, BreakerState, ProcessIdentity } from '../model.ts';
+import type { Settings } from '../settings-model.ts';
 
 export type BreakerRules = Settings['circuitBreaker'];
 

@@ -1,5 +1,6 @@
 /** How much more may start now, and which limit says so? */
-import type { BindingLimit, MemorySnapshot, Mode, Settings } from '../model.ts';
+import type { BindingLimit, MemorySnapshot, Mode } from '../model.ts';
+import type { Settings } from '../settings-model.ts';
 import { counts, sumCharges, type Charge, type CheckedLease } from './charge.ts';
 
 /** Less than the whole machine, for the leases of one epic. */

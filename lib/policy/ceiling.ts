@@ -1,5 +1,5 @@
 /** Where does the kernel stop an agent that the watchdog did not, and whom does it choose if the whole machine runs out? */
-import type { KernelCeiling, Settings } from '../model.ts';
+import type { KernelCeiling, Settings } from '../settings-model.ts';
 import { MIB } from '../units.ts';
 
 /** What holds a tree of processes in the kernel itself; none: only the watchdog does. */

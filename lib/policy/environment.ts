@@ -1,5 +1,6 @@
 /** Which variables does a coordinator or an agent get, and which limit really holds for its program? */
-import type { AgentKind, Executable, Settings } from '../model.ts';
+import type { Executable } from '../model.ts';
+import type { AgentKind, Settings } from '../settings-model.ts';
 import { MIB, formatBytes } from '../units.ts';
 import { ceilingBytes, type CeilingKind } from './ceiling.ts';
 import { PRELOAD_NAME, agentHeapMb, agentLimitBytes, mergeNodeOptions } from './heap.ts';

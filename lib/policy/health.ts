@@ -1,5 +1,6 @@
 /** How is the machine: normal, warning or critical, and which figure says so? */
-import type { MemorySnapshot, Settings } from '../model.ts';
+import type { MemorySnapshot } from '../model.ts';
+import type { Settings } from '../settings-model.ts';
 import { formatBytes, formatShare } from '../units.ts';
 
 export interface MachineHealth {

@@ -1,5 +1,6 @@
 /** How much heap and how much memory may one agent take, and which NODE_OPTIONS say so without losing the user's own? */
-import type { AgentKind, Settings, Stream } from '../model.ts';
+import type { Stream } from '../model.ts';
+import type { AgentKind, Settings } from '../settings-model.ts';
 import { MIB } from '../units.ts';
 import { nodeOptionsWord } from './quote.ts';
 

@@ -1,5 +1,6 @@
 /** How high is memory pressure, and what is done about it now, by whom, in which order? */
-import type { MemorySnapshot, PressureHandler, Settings } from '../model.ts';
+import type { MemorySnapshot } from '../model.ts';
+import type { PressureHandler, Settings } from '../settings-model.ts';
 import { formatDuration, GIB } from '../units.ts';
 import { judgeHealth, type MachineHealth } from './health.ts';
 

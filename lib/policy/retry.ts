@@ -1,5 +1,6 @@
 /** Is another attempt worth it after this end; when, with how much memory, and beside how many others? */
-import type { Cause, RetrySettings } from '../model.ts';
+import type { Cause } from '../model.ts';
+import type { RetrySettings } from '../settings-model.ts';
 import { MIB, formatBytes } from '../units.ts';
 import { familyOf, type Family } from './cause.ts';
 import { LIMIT_PER_HEAP } from './heap.ts';

@@ -1,5 +1,6 @@
 /** Do the coordinator and the agents that the settings allow fit on this machine together, and what reads a project's setup as bad? */
-import type { MemorySnapshot, Settings } from '../model.ts';
+import type { MemorySnapshot } from '../model.ts';
+import type { Settings } from '../settings-model.ts';
 import { MIB, formatBytes } from '../units.ts';
 import { judgeCapacity, mostThatFits } from './capacity.ts';
 

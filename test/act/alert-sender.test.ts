@@ -6,7 +6,8 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openAlertSender, type AlertSender, type SenderWorld } from '../../lib/act/alert-sender.ts';
-import type { AlertRecord, AlertSettings } from '../../lib/model.ts';
+import type { AlertRecord } from '../../lib/model.ts';
+import type { AlertSettings } from '../../lib/settings-model.ts';
 import { isRunning, processesWith, tempDir, waitFor } from '../support/scripts.ts';
 
 const FIXTURE = join(import.meta.dirname, '..', 'fixtures', 'send-alerts.ts');

@@ -15,7 +15,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { checkEnvFile, checkEnvironment, putEnvFile } from '../../lib/act/env-files.ts';
 import { judgeSeal, sealText } from '../../lib/act/seal.ts';
 import { envFileText, planEnvironment } from '../../lib/policy/environment.ts';
-import type { Settings } from '../../lib/model.ts';
+import type { Settings } from '../../lib/settings-model.ts';
 import { GIB } from '../../lib/units.ts';
 
 const PRELOAD = join(import.meta.dirname, '..', '..', 'env', 'claude-pm-frugal.cjs');

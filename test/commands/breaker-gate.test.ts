@@ -12,7 +12,8 @@ import {
   returnProbe,
   type BreakerWorld,
 } from '../../lib/commands/breaker-gate.ts';
-import type { BreakerState, Settings } from '../../lib/model.ts';
+import type { BreakerState } from '../../lib/model.ts';
+import type { Settings } from '../../lib/settings-model.ts';
 import { CLOSED } from '../../lib/policy/breaker.ts';
 import { isAlive, readSelf } from '../../lib/probe/identity.ts';
 import { breakerText, readBreaker } from '../../lib/state/breaker.ts';

@@ -11,7 +11,8 @@ import {
   settingsSection,
   withSettingsSection,
 } from '../../lib/config/document.ts';
-import { PROFILES, SETTING_KEYS } from '../../lib/config/settings.ts';
+import { PROFILES } from '../../lib/config/setting.ts';
+import { SETTING_KEYS } from '../../lib/config/settings.ts';
 import { readPlainFile } from '../../lib/config/tree.ts';
 import { readText } from '../../lib/files.ts';
 import { load } from './world.ts';

@@ -1,7 +1,8 @@
 /** Are the figures of each profile the right parts of each machine, with origin and reason, and never a contradiction? */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { PROFILES, SETTING_KEYS, settingOf } from '../../lib/config/settings.ts';
+import { PROFILES } from '../../lib/config/setting.ts';
+import { SETTING_KEYS, settingOf } from '../../lib/config/settings.ts';
 import type { SettingKey } from '../../lib/config/settings.ts';
 import { load } from './world.ts';
 

@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { SETTING_KEYS, settingOf } from '../../lib/config/settings.ts';
-import type { SettingKey, SettingValue } from '../../lib/config/settings.ts';
+import type { SettingValue } from '../../lib/config/setting.ts';
+import type { SettingKey } from '../../lib/config/settings.ts';
 import { allowedText, parseValue, shown, wordsOf, writtenText } from '../../lib/config/values.ts';
 
 const GOOD: readonly [SettingKey, string, SettingValue][] = [

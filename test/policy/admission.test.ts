@@ -1,7 +1,7 @@
 /** Does admission ever over-commit, ever let nothing run for ever, or ever say yes where less said no? */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Settings } from '../../lib/model.ts';
+import type { Settings } from '../../lib/settings-model.ts';
 import {
   decideAdmission,
   type AdmissionDecision,

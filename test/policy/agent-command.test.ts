@@ -1,7 +1,8 @@
 /** Does a stream's text ever become more than the words that it was meant to be? */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { AgentKind, Stream } from '../../lib/model.ts';
+import type { Stream } from '../../lib/model.ts';
+import type { AgentKind } from '../../lib/settings-model.ts';
 import { agentVariables, commandOf } from '../../lib/policy/agent-command.ts';
 import { hostileText } from '../support/hostile.ts';
 import { someStream } from '../support/nouns.ts';

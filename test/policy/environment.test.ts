@@ -9,7 +9,8 @@ import {
   setupCode,
   type EnvironmentFacts,
 } from '../../lib/policy/environment.ts';
-import type { Executable, Settings } from '../../lib/model.ts';
+import type { Executable } from '../../lib/model.ts';
+import type { Settings } from '../../lib/settings-model.ts';
 import { GIB } from '../../lib/units.ts';
 
 const settings = {

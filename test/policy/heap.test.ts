@@ -9,7 +9,7 @@ import {
   splitNodeOptions,
   userNodeOptions,
 } from '../../lib/policy/heap.ts';
-import type { Settings } from '../../lib/model.ts';
+import type { Settings } from '../../lib/settings-model.ts';
 import { GIB, MIB } from '../../lib/units.ts';
 
 const settings = { agentHeapMb: 2048, memoryPerAgentBytes: 2 * GIB } as Settings;

@@ -1,7 +1,8 @@
 /** Does the level follow the figures without flapping, and is only what the level asks for ever done? */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { PressureHandler, PressureStall } from '../../lib/model.ts';
+import type { PressureStall } from '../../lib/model.ts';
+import type { PressureHandler } from '../../lib/settings-model.ts';
 import { holdLeftMs, planHoldUntil } from '../../lib/policy/hold.ts';
 import {
   decideHandling,

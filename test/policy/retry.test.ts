@@ -1,7 +1,8 @@
 /** Does each cause change what it should, never past the machine, and does every chain of retries end? */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Cause, RetryPolicy, RetrySettings } from '../../lib/model.ts';
+import type { Cause } from '../../lib/model.ts';
+import type { RetryPolicy, RetrySettings } from '../../lib/settings-model.ts';
 import { familyOf } from '../../lib/policy/cause.ts';
 import {
   addFailure,

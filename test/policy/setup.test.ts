@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { judgeFit, worstState, type ItemState } from '../../lib/policy/setup.ts';
-import type { MemorySnapshot, Settings } from '../../lib/model.ts';
+import type { MemorySnapshot } from '../../lib/model.ts';
+import type { Settings } from '../../lib/settings-model.ts';
 import { GIB, MIB } from '../../lib/units.ts';
 
 const settings = {

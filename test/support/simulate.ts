@@ -1,6 +1,7 @@
 /** How would a plan go, if agents did exactly what was planned? The queue and admission, second by second, without processes. */
 import fc from 'fast-check';
-import type { Settings, Stream } from '../../lib/model.ts';
+import type { Stream } from '../../lib/model.ts';
+import type { Settings } from '../../lib/settings-model.ts';
 import type { PlannedStream } from '../../lib/run-model.ts';
 import { decideAdmission, type AdmissionMemory } from '../../lib/policy/admission.ts';
 import { STARTS_PER_MODE } from '../../lib/policy/capacity.ts';

@@ -2,7 +2,8 @@
 import { join, resolve } from 'node:path';
 import type { AttemptSpec, Engine } from '../../act/engine.ts';
 import { readText, replaceFile } from '../../files.ts';
-import type { Executable, MemorySnapshot, Settings } from '../../model.ts';
+import type { Executable, MemorySnapshot } from '../../model.ts';
+import type { Settings } from '../../settings-model.ts';
 import type { PlannedStream } from '../../run-model.ts';
 import { agentVariables, commandOf } from '../../policy/agent-command.ts';
 import { wantedFlags } from '../../policy/environment.ts';

@@ -2,7 +2,7 @@
 import { TAG_VARIABLE } from '../../act/local-engine.ts';
 import { preloadPath, userOptionsOf } from '../../act/prepare.ts';
 import type { Call } from '../../flags.ts';
-import type { Settings } from '../../model.ts';
+import type { Settings } from '../../settings-model.ts';
 import { wantedFlags } from '../../policy/environment.ts';
 import { mergeNodeOptions } from '../../policy/heap.ts';
 import { readExecutable } from '../../probe/executable.ts';

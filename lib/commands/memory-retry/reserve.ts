@@ -1,6 +1,7 @@
 /** May the next attempt start now? Its share in the machine-wide ledger, taken before it and given back after it. */
 import { randomBytes } from 'node:crypto';
-import type { Lease, MemorySnapshot, ProcessIdentity, Settings } from '../../model.ts';
+import type { Lease, MemorySnapshot, ProcessIdentity } from '../../model.ts';
+import type { Settings } from '../../settings-model.ts';
 import { decideAdmission, type AdmissionDecision } from '../../policy/admission.ts';
 import { heldByBreaker } from '../../policy/breaker-answer.ts';
 import { judgeCapacity, mostThatFits, type Capacity } from '../../policy/capacity.ts';
