@@ -1,5 +1,5 @@
 /** Who may change a state file now? A lock that survives `kill -9` of its holder and is never stolen from a living one. */
-import { linkSync, readFileSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { linkSync, readFileSync, renameSync, statSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { EXIT, Failure, errorCode } from './failure.ts';
 import { ensureDir, fileFailure } from './files.ts';
@@ -45,13 +45,57 @@ export function tryLock(
   // In a crowd nearly every attempt fails: to look first spares it the making and removing of a file.
   const seen = look(path, liveness);
   if (seen && !seen.dead) return { holder: seen.holder.identity };
+  const ticket = openTicket(path, liveness);
+  try {
+    return tryTicket(ticket, liveness);
+  } finally {
+    closeTicket(ticket);
+  }
+}
+
+/** A file that names us, to be linked to the lock again and again: for who takes the same lock hundreds of times. */
+export interface LockTicket {
+  readonly path: string;
+  token: string;
+  mine: string;
+}
+
+/**
+ * Writes a ticket for a lock, to be used by `withLock`; give it back with `closeTicket`. Its token is used for one taking after
+ * the other as long as none was lost: where another took us for dead, the next taking has a new token, so that whoever still
+ * believes the old one to be dead cannot rob it. @throws Failure where the ticket cannot be written.
+ */
+export function openTicket(path: string, liveness: Liveness): LockTicket {
+  const ticket = { path, token: '', mine: '' };
+  renewTicket(ticket, liveness);
+  return ticket;
+}
+
+function renewTicket(ticket: LockTicket, liveness: Liveness): void {
   // From Node's store of chance: asking the system each time takes 50 µs.
   const token = randomUUID().replaceAll('-', '').slice(0, 18);
-  const mine = `${path}.${process.pid}.${token}.tmp`;
-  const text = JSON.stringify({ token, identity: liveness.self });
-  const held: HeldLock = { path, release: () => release(path, token) };
+  if (ticket.mine !== '') removeQuietly(ticket.mine);
+  const mine = `${ticket.path}.${process.pid}.${token}.tmp`;
+  Object.assign(ticket, { token, mine });
   try {
-    writeFileSync(mine, text, { mode: 0o600, flag: 'wx' });
+    writeFileSync(mine, JSON.stringify({ token, identity: liveness.self }), { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    removeQuietly(mine);
+    throw fileFailure('lock', ticket.path, error);
+  }
+}
+
+/** Removes the ticket's file; the lock must not be held with it. */
+export function closeTicket({ mine }: LockTicket): void {
+  removeQuietly(mine);
+}
+
+function tryTicket(
+  { path, token, mine }: LockTicket,
+  liveness: Liveness,
+): HeldLock | { readonly holder: ProcessIdentity | undefined } {
+  const held: HeldLock = { path, release: () => void release(path, token) };
+  try {
     for (let vanished = 0; ;) {
       if (linkOnce(mine, path)) return held;
       const holder = readHolder(path);
@@ -75,8 +119,35 @@ export function tryLock(
     }
   } catch (error) {
     throw fileFailure('lock', path, error);
-  } finally {
-    removeQuietly(mine);
+  }
+}
+
+/**
+ * `tryLock` with a ticket, which is tried at once: who has one is alone with the lock most of the time. Not while the lock is
+ * held with it already.
+ */
+export function tryLockWith(ticket: LockTicket, liveness: Liveness): ReturnType<typeof tryLock> {
+  freshen(ticket, liveness);
+  const lock = tryTicket(ticket, liveness);
+  if (!('release' in lock)) return lock;
+  return {
+    path: lock.path,
+    release: () => {
+      // Lost while we held it: somebody took us for dead.
+      if (!release(ticket.path, ticket.token)) renewTicket(ticket, liveness);
+    },
+  };
+}
+
+/** The lock's age is that of its file, and a link is as old as what it links; a take-over moves the ticket away. */
+function freshen(ticket: LockTicket, liveness: Liveness): void {
+  const now = Date.now() / 1000;
+  try {
+    utimesSync(ticket.mine, now, now);
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw fileFailure('lock', ticket.path, error);
+    ensureDir(dirname(ticket.path));
+    renewTicket(ticket, liveness);
   }
 }
 
@@ -88,12 +159,12 @@ export function withLock<T>(
   path: string,
   liveness: Liveness,
   deed: () => T,
-  waitMs: number = DEFAULT_WAIT_MS,
+  { waitMs = DEFAULT_WAIT_MS, ticket }: { waitMs?: number; ticket?: LockTicket | undefined } = {},
 ): T {
-  ensureDir(dirname(path));
+  if (!ticket) ensureDir(dirname(path));
   const deadline = process.hrtime.bigint() + BigInt(Math.round(waitMs * 1e6));
   for (let round = 0; ; round += 1) {
-    const lock = tryLock(path, liveness);
+    const lock = ticket ? tryLockWith(ticket, liveness) : tryLock(path, liveness);
     if ('release' in lock) {
       try {
         return deed();
@@ -165,9 +236,12 @@ function isDead(holder: Holder, path: string, liveness: Liveness): boolean {
   return since !== undefined && Date.now() - since > UNCHECKED_MS;
 }
 
-function release(path: string, token: string): void {
+/** Gives it back; false: it was ours no more. */
+function release(path: string, token: string): boolean {
   // Nobody takes a lock from the living, so what stands there is ours, unless someone removed it by hand.
-  if (readHolder(path)?.token === token) removeQuietly(path);
+  if (readHolder(path)?.token !== token) return false;
+  removeQuietly(path);
+  return true;
 }
 
 function removeQuietly(path: string): void {

@@ -1,6 +1,14 @@
 /** Is there any order of steps, and any moment to be killed at, in which two hold the lock or nobody ever gets it again? */
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { tryLock, type HeldLock, type Liveness } from '../lib/lock.ts';
+import {
+  closeTicket,
+  openTicket,
+  tryLock,
+  tryLockWith,
+  type HeldLock,
+  type Liveness,
+  type LockTicket,
+} from '../lib/lock.ts';
 import { someProcess } from './support/nouns.ts';
 
 /** A file system in memory, whose every call can be interrupted: by other processes, or by the caller's death. */
@@ -48,6 +56,8 @@ const world = vi.hoisted(() => {
     }),
     readFileSync: step(read),
     statSync: step(() => undefined),
+    utimesSync: step((path: string) => void read(path)),
+    mkdirSync: step(() => undefined),
   };
   return { state, fs, Killed };
 });
@@ -58,12 +68,16 @@ const PATH = '/model/lock';
 const { state, Killed } = world;
 let held: Map<number, HeldLock>;
 let most: number;
+/** Those who take the lock with a ticket, and theirs. */
+let ticketed: ReadonlySet<number> = new Set();
+let tickets: Map<number, LockTicket>;
 
 beforeEach(() => reset());
 function reset(): void {
   state.files.clear();
   state.dead.clear();
   held = new Map();
+  tickets = new Map();
   most = 0;
 }
 
@@ -87,10 +101,16 @@ const liveness = (pid: number): Liveness => ({
 });
 
 function take(actor: number): void {
-  const lock = tryLock(PATH, liveness(actor));
+  const lock = ticketed.has(actor) ? takeWithTicket(actor) : tryLock(PATH, liveness(actor));
   if (!('release' in lock)) return;
   held.set(actor, lock);
   most = Math.max(most, held.size);
+}
+
+function takeWithTicket(actor: number): ReturnType<typeof tryLock> {
+  const ticket = tickets.get(actor) ?? openTicket(PATH, liveness(actor));
+  tickets.set(actor, ticket);
+  return tryLockWith(ticket, liveness(actor));
 }
 
 function giveBack(actor: number): void {
@@ -136,7 +156,16 @@ function comesFree(): boolean {
 const STEPS = Array.from({ length: 20 }, (_, step) => step);
 const ENDINGS: Ending[] = ['keeps it', 'gives it back', 'dies with it', 'dies in the middle'];
 
-describe('one process alone', () => {
+const WITH: [string, number[]][] = [
+  ['nobody has a ticket', []],
+  ['the one that comes first has a ticket', [1, 2]],
+  ['the ones that come between have tickets', [3, 4]],
+  ['all have tickets', [1, 2, 3, 4, 5, 99]],
+];
+
+describe.each(WITH)('one process alone, where %s', (_who, actors) => {
+  beforeEach(() => void (ticketed = new Set(actors)));
+
   it('may be killed at any step of taking or giving back, and the next gets the lock', () => {
     for (const step of STEPS) {
       reset();
@@ -146,7 +175,9 @@ describe('one process alone', () => {
   }); // prettier-ignore
 });
 
-describe('one that takes over from the dead', () => {
+describe.each(WITH)('one that takes over from the dead, where %s', (_who, actors) => {
+  beforeEach(() => void (ticketed = new Set(actors)));
+
   it.each<[string, () => void, Ending[]]>([
     ['a holder that was killed', () => visit(1, 'dies with it', 0), ENDINGS],
     ['a lock without a text', () => void state.files.set(PATH, ''), ENDINGS],
@@ -177,5 +208,38 @@ describe('one that takes over from the dead', () => {
       }
     }
     expect(found).toEqual([]);
+  });
+});
+
+describe('a ticket', () => {
+  const ticket = (): LockTicket => openTicket(PATH, liveness(1));
+
+  it('is used again and leaves nothing when it is given back', () => {
+    const mine = ticket();
+    for (let round = 0; round < 3; round += 1) {
+      const lock = tryLockWith(mine, liveness(1));
+      expect('release' in lock && state.files.has(PATH)).toBe(true);
+      if ('release' in lock) lock.release();
+      expect(state.files.has(PATH)).toBe(false);
+    }
+    closeTicket(mine);
+    expect([...state.files.keys()]).toEqual([]);
+  });
+
+  it('gets a new token when somebody took its holder for dead, and the old file goes', () => {
+    const mine = ticket();
+    const { token } = mine;
+    const lock = tryLockWith(mine, liveness(1));
+    // Robbed, and the robber has given back already.
+    state.files.delete(PATH);
+    if ('release' in lock) lock.release();
+    expect(mine.token).not.toBe(token);
+    expect([...state.files.keys()]).toEqual([mine.mine]);
+  });
+
+  it('is written anew where somebody tidied it away', () => {
+    const mine = ticket();
+    state.files.clear();
+    expect('release' in tryLockWith(mine, liveness(1))).toBe(true);
   });
 });

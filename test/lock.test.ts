@@ -112,7 +112,7 @@ describe('a lock that stands there', () => {
 
   it('is waited for while its holder lives, and the wait ends with 75 and its pid', () => {
     writeFileSync(path, holderText({}));
-    const failure = failureOf(() => withLock(path, real, () => 1, 40));
+    const failure = failureOf(() => withLock(path, real, () => 1, { waitMs: 40 }));
     expect([failure.exitCode, failure.message]).toEqual([
       75,
       `${path} has been held by process ${process.pid} for 0.04 s; try again later`,
@@ -121,7 +121,9 @@ describe('a lock that stands there', () => {
   });
 
   it('is not entered twice by one process', () => {
-    expect(failureOf(() => withLock(path, real, () => withLock(path, real, () => 1, 20))).exitCode).toBe(75);
+    expect(
+      failureOf(() => withLock(path, real, () => withLock(path, real, () => 1, { waitMs: 20 }))).exitCode,
+    ).toBe(75);
     expect(readdirSync(dir)).toEqual([]);
   });
 
@@ -139,13 +141,13 @@ describe('a lock that stands there', () => {
     ['a link that leads to itself', () => symlinkSync(path, path), /^cannot lock .*too many links/],
   ])('is refused with one line where it is %s', (_what, make, message) => {
     make();
-    const failure = failureOf(() => withLock(path, real, () => 1, 20));
+    const failure = failureOf(() => withLock(path, real, () => 1, { waitMs: 20 }));
     expect([failure.exitCode, failure.message]).toEqual([2, expect.stringMatching(message)]);
   });
 
   it('is waited for, not for ever, where it is a link that leads nowhere', () => {
     symlinkSync(join(dir, 'nothing'), path);
-    expect(failureOf(() => withLock(path, real, () => 1, 20)).exitCode).toBe(75);
+    expect(failureOf(() => withLock(path, real, () => 1, { waitMs: 20 })).exitCode).toBe(75);
     expect(readdirSync(dir)).toEqual(['lock']);
   });
 
@@ -196,7 +198,7 @@ describe('many processes', () => {
     const holder = start('hold', dir);
     await waitFor(() => holder.stdout() === 'held\n', 'the lock to be held');
     holder.child.kill('SIGSTOP');
-    const failure = failureOf(() => withLock(path, real, () => 1, 300));
+    const failure = failureOf(() => withLock(path, real, () => 1, { waitMs: 300 }));
     expect([failure.exitCode, failure.message]).toEqual([
       75,
       expect.stringContaining(`held by process ${holder.pid} `),
