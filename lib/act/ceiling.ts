@@ -93,7 +93,7 @@ export function openCeilings(
   const groups = findEnclosingGroups(root, groupsText);
   const refusals: string[] = [];
   for (const way of waysOf(groups, self)) {
-    if (!('refusal' in way)) return groupCeilings(way, self, oomScore);
+    if (!('refusal' in way)) return groupCeilings(way, self, oomScore, hasSwap(root));
     refusals.push(way.refusal);
   }
   const scope = trySystemdScope({ name: groupName('try', self), env, uid, root });
@@ -108,7 +108,8 @@ export function openCeilings(
         const ceiling = limitBytes === undefined ? undefined : ceilingBytes(limitBytes);
         // The manager puts it there (asked too early it is not there yet, which is no refusal) and removes it with its last process.
         const opened = openGroupHandle(group, ceiling);
-        const handle = { ...opened, enter: () => true, remove: () => opened.procs().length === 0 };
+        const isEmpty = (): boolean => opened.procs().length === 0;
+        const handle = { ...opened, enter: () => true, remove: isEmpty, removeEmpty: () => false };
         return { words: scope.wordsFor(name, limitBytes, words), group: handle, note: undefined };
       },
     };
@@ -189,17 +190,24 @@ function isUnlimited(path: string): boolean {
   return (unlessHidden(() => readShortFile(path)) ?? 'max').trim() === 'max';
 }
 
+/** /proc/swaps: a heading, then one line a swap area. Where it cannot be read there may be some. */
+function hasSwap(root: string): boolean {
+  const text = unlessHidden(() => readWholeFile(`${root}/proc/swaps`));
+  return text === undefined || text.trim().split('\n').length > 1;
+}
+
 function groupCeilings(
   way: Exclude<Way, { refusal: string }>,
   self: ProcessIdentity,
   oomScore: number | undefined,
+  swaps: boolean,
 ): Ceilings {
   return {
     kind: way.kind,
     reason: way.reason,
     oomScore,
     wrap: (words, { id, limitBytes, env }) => {
-      const group = makeLimitedGroup(way.place, groupName(id, self), limitBytes);
+      const group = makeLimitedGroup(way.place, groupName(id, self), limitBytes, swaps);
       if ('refusal' in group)
         return { words, group: undefined, note: `no kernel ceiling for ${id}: ${group.refusal}` };
       // What a shell would lose or misread starts as it is, and is put into its group right after (GroupHandle.enter).

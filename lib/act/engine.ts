@@ -58,6 +58,8 @@ export interface Member {
 
 export interface Engine {
   readonly name: string;
+  /** How often a poll of all processes is worth it while nothing is being ended. */
+  readonly fullEveryMs: number;
   /** Starts an attempt. @throws Failure where it cannot be started. */
   readonly submit: (spec: AttemptSpec, nowMs: number) => { readonly pid: number };
   /** All attempts, the ended ones until they are forgotten. */

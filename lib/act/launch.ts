@@ -58,7 +58,11 @@ export function launch(
       // A shell that enters a group does both by itself; moving a process from outside takes almost two milliseconds.
       const byItself = wrapped !== command && ceilings.kind.startsWith('cgroup');
       if (!byItself && ceilings.oomScore !== undefined) raiseOomScore(child.pid, ceilings.oomScore);
-      if (!byItself) group?.enter(child.pid);
+      if (!byItself && group?.enter(child.pid) === false) {
+        // Its group would count as proof that nothing of it is left.
+        group.remove();
+        return { child, group: undefined };
+      }
     }
     return { child, group };
   } catch (error) {

@@ -18,6 +18,12 @@ export const TAG_VARIABLE = 'CLAUDE_PM_LEASE';
 
 const HISTORY_LENGTH = 32;
 const STOP_STEP_MS = 50;
+/**
+ * A look at all processes finds members that nobody's child leads to. Where each agent has a group of its own, the kernel lists
+ * them there for a fraction of that, and all processes are looked at more seldom, for who left the group.
+ */
+const FULL_MS = 1000;
+const FULL_WITH_GROUPS_MS = 5000;
 
 interface Attempt {
   readonly spec: AttemptSpec;
@@ -40,7 +46,13 @@ export function openLocalEngine(
   largestThatFits: () => number,
   ceilings: Ceilings = openCeilings({ mode: 'off' }),
 ): Engine {
-  const sampler = openTreeSampler({ tagName: TAG_VARIABLE, rules: { planTrees, sumTree } });
+  const fullEveryMs = ceilings.kind.startsWith('cgroup') ? FULL_WITH_GROUPS_MS : FULL_MS;
+  const sampler = openTreeSampler({
+    tagName: TAG_VARIABLE,
+    rules: { planTrees, sumTree },
+    scanIntervalMs: fullEveryMs,
+  });
+  let nextGroupsMs = 0;
   const attempts = new Map<string, Attempt>();
   /** Groups that the kernel did not let go at once. */
   const stubborn: GroupHandle[] = [];
@@ -53,8 +65,16 @@ export function openLocalEngine(
   };
   const startTicksOf = (pid: number): number | undefined => readIdentity(pid)?.startTicks;
 
+  const adoptMembers = (nowMs: number): void => {
+    if (nowMs < nextGroupsMs) return;
+    nextGroupsMs = nowMs + FULL_MS;
+    for (const { spec, group, end } of attempts.values())
+      if (group && !end) sampler.adopt(spec.tag, group.procs());
+  };
+
   return {
     name: 'local',
+    fullEveryMs,
     submit(spec, nowMs) {
       const { child, group } = launch(spec, ceilings);
       const pid = child.pid;
@@ -84,13 +104,15 @@ export function openLocalEngine(
           exitCode: code ?? undefined,
           signal: signal ?? undefined,
           startError: undefined,
-          ceilingKills: group?.oomKills(),
+          // Nobody asks why one ended that ended well, and the answer takes three looks at the kernel's files.
+          ceilingKills: code === 0 ? undefined : group?.oomKills(),
         };
         wake?.();
       });
       return { pid };
     },
     poll(nowMs, options = {}) {
+      if (!options.asSeen) adoptMembers(nowMs);
       const samples = options.asSeen ? undefined : sampler.sample(nowMs, { full: options.full ?? false });
       return [...attempts.values()].map((attempt) => {
         const sample = samples ? samples.get(attempt.spec.tag) : attempt.sample;
@@ -124,6 +146,8 @@ export function openLocalEngine(
     },
     settle(key, graceMs, nowMs) {
       const attempt = get(key);
+      // The kernel lets an agent's group go only when nobody is left in it.
+      if (attempt.left === undefined && attempt.end && attempt.group?.removeEmpty()) return forget(attempt);
       if (attempt.left === undefined) return { settled: false, remains: 0, bytes: 0 };
       if (attempt.left === 0) {
         const { group } = attempt;
@@ -135,9 +159,7 @@ export function openLocalEngine(
           }
           stubborn.push(group);
         }
-        sampler.remove(attempt.spec.tag);
-        attempts.delete(key);
-        return { settled: true, remains: 0, bytes: 0 };
+        return forget(attempt);
       }
       beginStop(attempt, graceMs, nowMs);
       if (nowMs >= attempt.nextStopMs) stepStop(attempt, nowMs);
@@ -186,6 +208,12 @@ export function openLocalEngine(
       sampler.close();
     },
   };
+
+  function forget({ spec }: Attempt): { settled: boolean; remains: number; bytes: number } {
+    sampler.remove(spec.tag);
+    attempts.delete(spec.key);
+    return { settled: true, remains: 0, bytes: 0 };
+  }
 
   function beginStop(attempt: Attempt, graceMs: number, nowMs: number): void {
     attempt.stop ??= openTreeStop(() => sampler.survey(attempt.spec.tag), startTicksOf, graceMs, nowMs);

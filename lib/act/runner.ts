@@ -47,7 +47,7 @@ export interface RunLook {
 
 /** How often admission is tried when nothing changed, and how often leftovers of ended agents are looked for. */
 const ADMIT_EVERY_MS = 200;
-const FULL_EVERY_MS = 1000;
+const LEFT_EVERY_MS = 1000;
 const LEAVING_EVERY_MS = 50;
 const SIGNAL_CODES: Readonly<Record<string, number>> = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
 const DISK_CODES = new Set(['ENOSPC', 'EDQUOT', 'EROFS']);
@@ -64,7 +64,7 @@ export class Run {
   #highestBytes = 0;
   #highestAgents = 0;
   #nextAdmitMs = 0;
-  #nextFullMs = 0;
+  #fullMs = -Infinity;
   /** When the agents were last measured, and when they must be again. */
   #measuredMs = 0;
   #nextMeasureMs = 0;
@@ -131,8 +131,9 @@ export class Run {
   }
 
   #look(nowMs: number): AttemptView[] {
-    const full = nowMs >= this.#nextFullMs && this.#agents.count > 0;
-    if (full) this.#nextFullMs = nowMs + FULL_EVERY_MS;
+    const everyMs = this.#agents.isLeaving ? LEFT_EVERY_MS : this.#world.engine.fullEveryMs;
+    const full = nowMs - this.#fullMs >= everyMs && this.#agents.count > 0;
+    if (full) this.#fullMs = nowMs;
     // Woken early because somebody ended: the others were measured a moment ago.
     const asSeen = !full && nowMs >= this.#measuredMs && nowMs < this.#nextMeasureMs;
     if (!asSeen) this.#measuredMs = nowMs;
@@ -168,7 +169,7 @@ export class Run {
     this.#queue.set(result.key, result.outcome === 'done' ? 'done' : 'failed');
     this.#nextAdmitMs = 0;
     // The last agent's end may end the run: look for what it left at once, not in a second.
-    if (!this.#queue.has('waiting') && !this.#queue.has('running')) this.#nextFullMs = 0;
+    if (!this.#queue.has('waiting') && !this.#queue.has('running')) this.#fullMs = -Infinity;
   }
 
   #admit(nowMs: number): void {

@@ -74,7 +74,21 @@ function isSomebodyElses(pid: number): boolean {
   }
 }
 
+/** Neither changes while we live, and each start of an agent asks for both. */
+let ownBootId: string | undefined;
+let ownNamespace: { readonly id: string | undefined } | undefined;
+
 function readBootId(root: string): string {
+  if (root === '') return (ownBootId ??= findBootId(root));
+  return findBootId(root);
+}
+
+function readPidNamespace(root: string): string | undefined {
+  if (root === '') return (ownNamespace ??= { id: findPidNamespace(root) }).id;
+  return findPidNamespace(root);
+}
+
+function findBootId(root: string): string {
   if (usesPs(root)) return readDarwinBoot();
   const path = `${root}/proc/sys/kernel/random/boot_id`;
   const text = unlessHidden(() => readShortFile(path))?.trim();
@@ -83,7 +97,7 @@ function readBootId(root: string): string {
   return text;
 }
 
-function readPidNamespace(root: string): string | undefined {
+function findPidNamespace(root: string): string | undefined {
   if (usesPs(root)) return undefined;
   try {
     return /^pid:\[(\d+)\]$/.exec(readlinkSync(`${root}/proc/self/ns/pid`))?.[1];

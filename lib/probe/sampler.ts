@@ -136,6 +136,16 @@ export class TreeSampler {
     this.#trees.delete(id);
   }
 
+  /** Takes in processes that are a tree's by other evidence (the kernel lists them in its group); those of another tree stay there. */
+  adopt(id: string, pids: readonly number[]): void {
+    const tree = this.#trees.get(id);
+    for (const pid of tree ? pids : []) {
+      if (this.#treeOf(pid)) continue;
+      const member = this.#openMember(pid, undefined);
+      if (member) tree?.members.set(pid, member);
+    }
+  }
+
   /** All trees now. `nowMs` only decides whether a scan is due; `full` asks for one. */
   sample(nowMs: number, { full = false } = {}): Map<string, TreeSample> {
     if (this.#trees.size === 0) return new Map();

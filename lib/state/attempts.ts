@@ -51,6 +51,7 @@ export function prepareAttempt(streamDir: string, attempt: number, spec: object)
 }
 
 function setAside(paths: AttemptPaths): void {
+  if (fileFacts(paths.dir) === undefined) return;
   const found = FILES.filter((name) => fileFacts(join(paths.dir, name)) !== undefined);
   if (found.length === 0) return;
   const spec = readDocument(paths.spec);

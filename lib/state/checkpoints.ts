@@ -1,6 +1,6 @@
 /** How far has an agent come? Its own words, appended as they come and never held in memory. */
 import { dirname } from 'node:path';
-import { appendLine, endsInNewline, ensureDir } from '../files.ts';
+import { appendLine, endsInNewline, ensureDir, isThere } from '../files.ts';
 import { checkpointPath } from './paths.ts';
 
 /** A line longer than this is broken into several: input without a line end must not pile up. Characters. */
@@ -9,7 +9,7 @@ const LONGEST_LINE = 256 * 1024;
 /** Makes the folder of an agent's checkpoint file, so that `>>` works too, and answers the file. @throws Failure for a bad name. */
 export function prepareCheckpoint(projectDir: string, agent: string): string {
   const path = checkpointPath(projectDir, agent);
-  ensureDir(dirname(path));
+  if (!isThere(dirname(path))) ensureDir(dirname(path));
   return path;
 }
 

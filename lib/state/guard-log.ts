@@ -25,7 +25,8 @@ export type NoteLevel = 'info' | 'warning' | 'error';
 export interface GuardLog {
   /** Writes the alert down and answers the record, as it may be sent on. */
   readonly alert: (alert: GuardAlert) => AlertRecord;
-  readonly stats: (stats: GuardStats) => StatsRecord;
+  /** Several by one write. */
+  readonly stats: (stats: readonly GuardStats[]) => StatsRecord[];
   /** A line for people: `TIME level text`. */
   readonly note: (level: NoteLevel, text: string, atMs: number) => void;
 }
@@ -61,9 +62,10 @@ export function openGuardLog(dir: string, liveness: Liveness, onTrouble: (text: 
       return record;
     },
     stats: (stats) => {
-      const record = statsRecord(stats);
-      write(statsLog(dir), JSON.stringify(record));
-      return record;
+      const records = stats.map(statsRecord);
+      if (records.length > 0)
+        write(statsLog(dir), records.map((record) => JSON.stringify(record)).join('\n'));
+      return records;
     },
     note: (level, text, atMs) => {
       const head = `${new Date(atMs).toISOString()} ${level}`;

@@ -46,16 +46,18 @@ function fillLogs(): void {
     [2, 'shop/1/A', 100, false],
     [1, 'npm test', 900, false],
   ] as const) {
-    log.stats({
-      atMs: nowMs - hours * HOUR_MS,
-      subprocessId,
-      startBytes: MIB,
-      peakBytes: peakMb * MIB,
-      endBytes: undefined,
-      durationMs: hours * 1000,
-      warnings: aborted ? ['one'] : [],
-      aborted,
-    });
+    log.stats([
+      {
+        atMs: nowMs - hours * HOUR_MS,
+        subprocessId,
+        startBytes: MIB,
+        peakBytes: peakMb * MIB,
+        endBytes: undefined,
+        durationMs: hours * 1000,
+        warnings: aborted ? ['one'] : [],
+        aborted,
+      },
+    ]);
   }
 }
 

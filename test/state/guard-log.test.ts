@@ -98,7 +98,7 @@ describe('an alert', () => {
 describe('statistics', () => {
   it('have their fields; what is unknown is left out', () => {
     const dir = tempDir();
-    open(dir).stats(someStats({ endBytes: undefined }));
+    open(dir).stats([someStats({ endBytes: undefined })]);
     expect(JSON.parse(readFileSync(join(dir, 'subprocess-stats.jsonl'), 'utf8'))).toEqual({
       subprocess_id: 'shop/1/A',
       memory_stats: {
@@ -174,7 +174,7 @@ describe('a log that cannot be written', () => {
     const dir = tempDir();
     writeFileSync(join(dir, 'file'), '');
     const troubles: string[] = [];
-    open(join(dir, 'file', 'memory'), troubles).stats(someStats());
+    open(join(dir, 'file', 'memory'), troubles).stats([someStats()]);
     expect(troubles).toHaveLength(1);
   });
 });

@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import type { AttemptView } from '../../act/engine.ts';
 import type { Answered } from '../../act/runner.ts';
-import type { Liveness } from '../../lock.ts';
+import { ensureDir } from '../../files.ts';
+import { closeTicket, openTicket, type Liveness, type LockTicket } from '../../lock.ts';
 import type { Lease, MemorySnapshot, ProcessTable, Stream } from '../../model.ts';
 import type { Settings } from '../../settings-model.ts';
 import type { PlannedStream } from '../../run-model.ts';
@@ -12,7 +13,14 @@ import type { CheckedLease } from '../../policy/charge.ts';
 import { areApart } from '../../policy/queue.ts';
 import { readIdentity } from '../../probe/identity.ts';
 import { readProcessTable } from '../../probe/processes.ts';
-import { remember, updateLedger, withLease, withoutLeases, type Ledger } from '../../state/ledger.ts';
+import {
+  ledgerLockPath,
+  remember,
+  updateLedger,
+  withLease,
+  withoutLeases,
+  type Ledger,
+} from '../../state/ledger.ts';
 import { heldByBreaker } from '../../policy/breaker-answer.ts';
 import { askBreaker, returnProbe } from '../breaker-gate.ts';
 import { checkLeases } from '../leases.ts';
@@ -30,7 +38,7 @@ interface RunLedgerOptions {
 /** Leases are renewed this often, for readers in other containers, which cannot see our processes. */
 const RENEW_MS = 15_000;
 /** Changes wait at most this long for an admission to be written with. */
-const FLUSH_MS = 100;
+const FLUSH_MS = 200;
 /** A scan of all processes is good for this long: only leases of others need it. */
 const TABLE_MS = 1000;
 
@@ -41,7 +49,10 @@ export class RunLedger {
   readonly #released = new Set<string>();
   readonly #own = new Map<string, { readonly key: string; ended: boolean; privateBytes: number }>();
   #dirtySinceMs: number | undefined;
+  /** Starts that find out for a half-open breaker. */
+  readonly #probes = new Set<string>();
   #memoryEventMs: number | undefined;
+  #ticket: LockTicket | undefined;
   #renewedMs = 0;
   #table: { readonly atMs: number; readonly table: ProcessTable } | undefined;
 
@@ -62,7 +73,7 @@ export class RunLedger {
   /** Reserves for as many candidates as fit, in order, as many as the mode lets start at one look; never for two that conflict. */
   admit(candidates: readonly PlannedStream[], nowMs: number): Answered[] {
     const { stateDir, liveness, settings, budget } = this.#options;
-    return updateLedger(stateDir, liveness, (before) => {
+    return this.#update((before) => {
       let ledger = this.#applyChanges(before, nowMs);
       let leases = this.#check(ledger, nowMs);
       const memory = this.#options.readMemory();
@@ -93,12 +104,18 @@ export class RunLedger {
         leases = [...leases, { lease, life: 'live', treeBytes: undefined }];
         this.#own.set(tag, { key: planned.stream.key, ended: false, privateBytes: 0 });
         started.push(planned.stream);
+        if (gate.probe) this.#probes.add(tag);
         // Half-open: one start finds out for the whole machine.
         if (gate.probe || started.length >= STARTS_PER_MODE[decision.mode]) break;
       }
       if (gate.probe && started.length === 0) returnProbe(breaker, first);
       return { ledger, answer: answers };
     });
+  }
+
+  /** Whether the breaker waits for the end of the start with this tag. */
+  isProbe(tag: string): boolean {
+    return this.#probes.has(tag);
   }
 
   /** The lease's process is known. */
@@ -125,11 +142,22 @@ export class RunLedger {
     const isDue = this.#dirtySinceMs !== undefined && (force || nowMs - this.#dirtySinceMs >= FLUSH_MS);
     const isRenewal = this.#own.size > 0 && nowMs - this.#renewedMs >= RENEW_MS;
     if (!isDue && !isRenewal) return;
+    this.#update((ledger) => ({ ledger: this.#applyChanges(ledger, nowMs), answer: undefined }));
+  }
+
+  /** Nothing more is reserved or given back. */
+  close(): void {
+    if (this.#ticket) closeTicket(this.#ticket);
+    this.#ticket = undefined;
+  }
+
+  #update<T>(change: (ledger: Ledger) => { ledger: Ledger; answer: T }): T {
     const { stateDir, liveness } = this.#options;
-    updateLedger(stateDir, liveness, (ledger) => ({
-      ledger: this.#applyChanges(ledger, nowMs),
-      answer: undefined,
-    }));
+    if (this.#ticket === undefined) {
+      ensureDir(stateDir);
+      this.#ticket = openTicket(ledgerLockPath(stateDir), liveness);
+    }
+    return updateLedger(stateDir, liveness, change, this.#ticket);
   }
 
   #lease(

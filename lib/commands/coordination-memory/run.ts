@@ -198,7 +198,10 @@ async function execute(
     admit: (candidates, atMs) => ledger.admit(candidates, atMs),
     started: (tag, pid) => ledger.started(tag, pid, Date.now()),
     released: (tag) => ledger.released(tag, Date.now()),
-    flush: (atMs) => ledger.flush(atMs),
+    flush: (atMs) => {
+      ledger.flush(atMs);
+      records.flush(atMs);
+    },
     prepare: (entry, tag, decision) => {
       const { key } = entry.stream;
       tags.set(key, tag);
@@ -215,7 +218,8 @@ async function execute(
     },
     record: (result) => {
       record(paths, numbers.get(result.key) ?? 0, commands.get(result.key) ?? '', result);
-      tellBreaker(breaker, tags.get(result.key), result);
+      const tag = tags.get(result.key);
+      tellBreaker(breaker, tag !== undefined && ledger.isProbe(tag) ? tag : undefined, result);
     },
     writeEvidence: (key, reason, memory) => writeEvidence(paths, engine, key, reason, memory, Date.now()),
     heldBack: () => heldBack.read(streams, Date.now(), say.onEvent),
@@ -240,6 +244,7 @@ async function execute(
   } finally {
     release();
     ledger.flush(Date.now(), true);
+    ledger.close();
     memoryProbe.close();
     await records.close();
     await say.close();

@@ -72,16 +72,18 @@ export async function run(call: Call): Promise<number> {
   });
 
   memory.close();
-  log.stats({
-    atMs: Date.now(),
-    subprocessId: id,
-    startBytes: end.firstBytes,
-    peakBytes: end.use.peakBytes,
-    endBytes: end.use.samples > 0 ? end.use.lastBytes : undefined,
-    durationMs: end.durationMs,
-    warnings,
-    aborted: end.aborted,
-  });
+  log.stats([
+    {
+      atMs: Date.now(),
+      subprocessId: id,
+      startBytes: end.firstBytes,
+      peakBytes: end.use.peakBytes,
+      endBytes: end.use.samples > 0 ? end.use.lastBytes : undefined,
+      durationMs: end.durationMs,
+      warnings,
+      aborted: end.aborted,
+    },
+  ]);
   if (end.problem !== undefined)
     call.err(`memory-monitor: ${call.rest[0] ?? ''} cannot be started (${end.problem})`);
   await sender.drain(settings.alerts.timeoutMs);
