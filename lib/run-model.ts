@@ -1,5 +1,5 @@
 /** What are the nouns of a run? Its plan, its events, what it came to: types only. */
-import type { AttemptResult, BindingLimit, Stream } from './model.ts';
+import type { AttemptResult, BindingLimit, Cause, Stream } from './model.ts';
 
 /** One line of a run's plan. */
 export interface PlannedStream {
@@ -7,8 +7,10 @@ export interface PlannedStream {
   readonly estimateBytes: number;
   readonly limitBytes: number | undefined;
   readonly heapMb: number | undefined;
-  /** Where the estimate comes from: the stream, its kind, or the configured prior. */
-  readonly estimateFrom: 'stream' | 'kind' | 'prior';
+  /** Where the estimate comes from: the stream, its kind, the configured prior, or what an earlier attempt lacked. */
+  readonly estimateFrom: 'stream' | 'kind' | 'prior' | 'retry';
+  /** Only while nothing else of ours runs; only ever said of a further attempt. */
+  readonly alone?: boolean;
   /** What one earlier run measured; undefined where there was none. */
   readonly expectedMs: number | undefined;
   /** Done in an earlier run, so `--resume` leaves it out. */
@@ -66,6 +68,23 @@ export type RunEvent = { readonly atMs: number } & (
       readonly evidence: string | undefined;
     }
   | { readonly event: 'end'; readonly result: AttemptResult }
+  | {
+      readonly event: 'retry';
+      readonly key: string;
+      /** The number of the attempt to come. */
+      readonly attempt: number;
+      /** Why the last one ended. */
+      readonly cause: Cause;
+      /** It waits this long, then for its reservation. */
+      readonly afterMs: number;
+      readonly estimateBytes: number;
+      readonly limitBytes: number | undefined;
+      readonly heapMb: number | undefined;
+      readonly alone: boolean;
+      /** At most so many agents of the run at once until this stream is done or given up; undefined: as before. */
+      readonly atMostConcurrent: number | undefined;
+      readonly reason: string;
+    }
   | { readonly event: 'remains'; readonly key: string; readonly processes: number; readonly bytes: number }
   | { readonly event: 'skip'; readonly key: string; readonly reason: string }
   | { readonly event: 'note'; readonly text: string }

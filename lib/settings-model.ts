@@ -34,12 +34,22 @@ export type ProfileName = 'auto' | 'workstation' | 'laptop' | 'strict';
 
 /** How agents of one kind are started and bounded. */
 export interface AgentKind {
-  /** Words with {prompt}, {key}, {title}, {epic}, {issue}, {stream} in them. */
+  /** Words with {prompt}, {key}, {title}, {epic}, {issue}, {stream}, {session} in them. */
   readonly command: readonly string[];
   readonly estimateBytes: number | undefined;
   readonly limitBytes: number | undefined;
   readonly heapMb: number | undefined;
   readonly env: Readonly<Record<string, string>>;
+  /** How a further attempt goes on with the session of the one before it; undefined: it begins anew. */
+  readonly resume?: AgentResume | undefined;
+}
+
+/** How an agent takes up a session that an earlier attempt began. */
+export interface AgentResume {
+  /** Words as in `command`. */
+  readonly command: readonly string[];
+  /** The file that must be there for it, with {session} and {cwd-slug} in it; undefined: nobody looks. */
+  readonly transcript: string | undefined;
 }
 
 /** A command of the user's that is run under memory pressure. */

@@ -16,6 +16,8 @@ export interface AttemptSpec {
   readonly stderrPath: string;
   readonly estimateBytes: number;
   readonly limitBytes: number | undefined;
+  /** The heap that its environment tells of; undefined: none. */
+  readonly heapMb: number | undefined;
 }
 
 /** How an attempt's main process ended. */
@@ -25,8 +27,10 @@ export interface AttemptEnd {
   readonly signal: string | undefined;
   /** The system's error where it could not be started at all. */
   readonly startError: string | undefined;
-  /** Processes of it that the kernel killed at the attempt's own ceiling; undefined where it has none. */
+  /** Processes of it that the kernel killed for want of memory; undefined where it has no group of its own. */
   readonly ceilingKills: number | undefined;
+  /** Where some were killed: whether the attempt itself had come to its ceiling; undefined: not known. */
+  readonly ceilingReached: boolean | undefined;
 }
 
 /** An attempt at one instant. */

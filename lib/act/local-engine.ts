@@ -99,13 +99,15 @@ export function openLocalEngine(
       attempts.set(spec.key, attempt);
       sampler.add(spec.tag, pid);
       child.once('exit', (code, signal) => {
+        // Nobody asks why one ended that ended well, and the answer takes three looks at the kernel's files.
+        const ceilingKills = code === 0 ? undefined : group?.oomKills();
         attempt.end = {
           atMs: Date.now(),
           exitCode: code ?? undefined,
           signal: signal ?? undefined,
           startError: undefined,
-          // Nobody asks why one ended that ended well, and the answer takes three looks at the kernel's files.
-          ceilingKills: code === 0 ? undefined : group?.oomKills(),
+          ceilingKills,
+          ceilingReached: group && ceilingKills ? reachedCeiling(group) : undefined,
         };
         wake?.();
       });
@@ -224,6 +226,16 @@ export function openLocalEngine(
     attempt.nextStopMs = nowMs + STOP_STEP_MS;
     attempt.stop?.step(nowMs);
   }
+}
+
+/** The kernel charges pages in batches, so a group that was stopped at its ceiling may have been seen a little below it. */
+const NEAR_CEILING = 0.95;
+
+/** Whether a group in which the kernel killed had run into its own ceiling; if not, something around it had run out. */
+function reachedCeiling({ ceilingBytes, peakBytes }: GroupHandle): boolean | undefined {
+  const peak = peakBytes();
+  if (ceilingBytes === undefined || peak === undefined) return undefined;
+  return peak >= ceilingBytes * NEAR_CEILING;
 }
 
 function view(attempt: Attempt): AttemptView {

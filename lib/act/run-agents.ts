@@ -5,8 +5,8 @@ import type { Settings } from '../settings-model.ts';
 import type { PlannedStream, RunEvent } from '../run-model.ts';
 import { limitRules, stopsAtOnce } from '../policy/limit.ts';
 import type { Candidate } from '../policy/victim.ts';
-import { judgeOutcome } from '../policy/outcome.ts';
 import { formatBytes } from '../units.ts';
+import { resultOfEnd } from './conclude.ts';
 import type { AttemptSpec, AttemptView, Engine } from './engine.ts';
 import { AgentGuard, type GuardDeed } from './guard.ts';
 
@@ -40,11 +40,13 @@ export interface Grant {
 interface Agent {
   readonly planned: PlannedStream;
   readonly tag: string;
-  readonly attempt: number;
+  readonly spec: AttemptSpec;
   readonly grant: Grant;
   readonly kernelKillsBefore: number | undefined;
   readonly guard: AgentGuard;
   stoppedByUs: { outcome: Outcome; reason: string } | undefined;
+  /** Why a tool of it was ended at the limit; undefined: none was. */
+  toolStopped: string | undefined;
   concluded: boolean;
   /** When something of it was first seen to be left after its end. */
   remainsSinceMs: number | undefined;
@@ -59,6 +61,7 @@ const COUNT_MS = 1000;
 /** The agents of one run. */
 export class RunAgents {
   readonly #world: AgentsWorld;
+  readonly #machineWasShort: () => boolean;
   readonly #agents = new Map<string, Agent>();
   readonly results: AttemptResult[] = [];
   #kernelKills: { readonly count: number | undefined; readonly atMs: number } = {
@@ -66,8 +69,10 @@ export class RunAgents {
     atMs: -Infinity,
   };
 
-  constructor(world: AgentsWorld) {
+  /** `machineWasShort`: whether the machine was short of memory at the last look at it. */
+  constructor(world: AgentsWorld, machineWasShort: () => boolean) {
     this.#world = world;
+    this.#machineWasShort = machineWasShort;
   }
 
   /** Agents that run, or of which something is left. */
@@ -80,6 +85,16 @@ export class RunAgents {
     return [...this.#agents.values()].some(
       ({ stoppedByUs, concluded }) => stoppedByUs !== undefined || concluded,
     );
+  }
+
+  /** Whether an agent of this stream runs, or something of its last one is left. */
+  has(key: string): boolean {
+    return this.#agents.has(key);
+  }
+
+  /** Agents whose main process runs. */
+  get running(): number {
+    return [...this.#agents.values()].filter(({ concluded }) => !concluded).length;
   }
 
   limitOf(key: string): number {
@@ -97,13 +112,14 @@ export class RunAgents {
     this.#agents.set(planned.stream.key, {
       planned,
       tag,
-      attempt: spec.attempt,
+      spec,
       grant,
       kernelKillsBefore,
       guard: new AgentGuard(
         limitRules(grant.limitBytes, planned.estimateFrom === 'prior' ? undefined : planned.estimateBytes),
       ),
       stoppedByUs: undefined,
+      toolStopped: undefined,
       concluded: false,
       remainsSinceMs: undefined,
     });
@@ -112,7 +128,7 @@ export class RunAgents {
     onEvent({ atMs: now(), event: 'start', key, attempt: spec.attempt, pid, ...grant });
   }
 
-  /** Judges one look at an agent: its level while it lives, its outcome once it ended. Answers the result of one that ended just now. */
+  /** Judges one look at an agent: its level while it lives, its outcome once it ended. Answers the result of one that ended just now, which the caller must `keep`. */
   judge(view: AttemptView, nowMs: number): AttemptResult | undefined {
     const agent = this.#agents.get(view.key);
     if (agent === undefined || agent.concluded) return undefined;
@@ -155,9 +171,10 @@ export class RunAgents {
     }
   }
 
-  /** Forgets agents of which nothing is left, ends what the others left behind. */
-  settle(graceMs: number, nowMs: number): void {
+  /** Forgets agents of which nothing is left, ends what the others left behind. Answers the streams of which something cannot be ended. */
+  settle(graceMs: number, nowMs: number): string[] {
     const { engine, onEvent, released, settings } = this.#world;
+    const unending: string[] = [];
     for (const [key, agent] of this.#agents) {
       if (!agent.concluded) continue;
       const { settled, remains, bytes } = engine.settle(key, graceMs, nowMs);
@@ -175,38 +192,17 @@ export class RunAgents {
           event: 'note',
           text: `${remains} processes of ${key} outlive KILL; \`cleanup\` tries again`,
         });
+        unending.push(key);
       }
       if (!settled && !stuck) continue;
       this.#agents.delete(key);
       if (settled) released(agent.tag);
     }
+    return unending;
   }
 
-  /** Records an attempt that could not be started. */
-  notStarted(planned: PlannedStream, spec: AttemptSpec, reason: string): AttemptResult {
-    const nowMs = this.#world.now();
-    const result: AttemptResult = {
-      key: planned.stream.key,
-      attempt: spec.attempt,
-      outcome: 'not-started',
-      exitCode: 127,
-      signal: undefined,
-      startedMs: nowMs,
-      endedMs: nowMs,
-      estimateBytes: spec.estimateBytes,
-      limitBytes: spec.limitBytes,
-      heapMb: planned.heapMb,
-      peakBytes: undefined,
-      peakKind: undefined,
-      averageBytes: undefined,
-      samples: 0,
-      reason,
-    };
-    this.#keep(result);
-    return result;
-  }
-
-  #keep(result: AttemptResult): void {
+  /** Records an attempt that ended, or that could not be started. */
+  keep(result: AttemptResult): void {
     this.results.push(result);
     this.#world.record(result);
     this.#world.onEvent({ atMs: result.endedMs, event: 'end', result });
@@ -248,6 +244,7 @@ export class RunAgents {
     const evidence = writeEvidence(key, reason, readMemory());
     onEvent({ atMs: nowMs, event: 'stopping', key, reason, evidence });
     engine.killBelow(key, culprit);
+    agent.toolStopped = message;
     engine.suspend(key, false);
   }
 
@@ -263,38 +260,13 @@ export class RunAgents {
   }
 
   #conclude(agent: Agent, view: AttemptView): AttemptResult | undefined {
-    const { end } = view;
-    if (end === undefined) return undefined;
-    const { stopRequest, readKernelKills } = this.#world;
-    const { stream, heapMb } = agent.planned;
-    const kernelKills = end.signal === 'SIGKILL' || end.exitCode === 137 ? readKernelKills() : undefined;
-    const before = agent.kernelKillsBefore;
-    const judged = judgeOutcome({
-      exitCode: end.exitCode,
-      signal: end.signal,
-      stoppedByUs: agent.stoppedByUs,
-      stopRequest: stopRequest(stream.key),
-      ceilingKills: end.ceilingKills,
-      kernelKillsRose: kernelKills === undefined || before === undefined ? undefined : kernelKills > before,
-    });
-    const result: AttemptResult = {
-      key: stream.key,
-      attempt: agent.attempt,
-      ...judged,
-      exitCode: end.exitCode,
-      signal: end.signal,
-      startedMs: view.startedMs,
-      endedMs: end.atMs,
-      estimateBytes: agent.grant.estimateBytes,
-      limitBytes: agent.grant.limitBytes,
-      heapMb,
-      peakBytes: view.peakBytes,
-      peakKind: view.peakKind,
-      averageBytes: view.averageBytes,
-      samples: view.samples,
-    };
+    if (view.end === undefined) return undefined;
     agent.concluded = true;
-    this.#keep(result);
-    return result;
+    const { readKernelKills, stopRequest } = this.#world;
+    return resultOfEnd(agent, view, view.end, {
+      readKernelKills,
+      stopRequest,
+      machineWasShort: this.#machineWasShort,
+    });
   }
 }

@@ -1,8 +1,9 @@
 /** Which streams of a run still wait, for what, and since when? */
-import type { Stream } from '../model.ts';
+import type { AttemptResult, Stream } from '../model.ts';
 import type { Settings } from '../settings-model.ts';
 import type { PlannedStream, RunEvent } from '../run-model.ts';
 import type { AdmissionDecision } from '../policy/admission.ts';
+import { RunRetries, type RetriesWorld } from './run-retries.ts';
 import { lostStreams, readyStreams, tryOrder, type StreamState } from '../policy/queue.ts';
 
 type Refusal = Exclude<AdmissionDecision, { readonly decision: 'admit' }>;
@@ -18,9 +19,13 @@ export interface HeldStreams {
 /** The streams of one run with their states. */
 export class RunQueue {
   readonly #streams: readonly Stream[];
-  readonly #byKey: ReadonlyMap<string, PlannedStream>;
+  readonly #byKey: Map<string, PlannedStream>;
   readonly #states: Map<string, StreamState>;
   readonly #refusedSince = new Map<string, number>();
+  /** Streams that are tried again, and from when on. */
+  readonly #notBefore = new Map<string, number>();
+  readonly #isLeft: (key: string) => boolean;
+  readonly #retries: RunRetries;
   /** Those that wait or run, in order: a loop that comes by every 25 ms must not go through all that ended. */
   #open: Map<string, Stream>;
   readonly #counts = new Map<StreamState, number>();
@@ -28,7 +33,14 @@ export class RunQueue {
   #waitingFor: string | undefined;
   #told: string | undefined;
 
-  constructor(planned: readonly PlannedStream[]) {
+  /** `isLeft`: whether something of a stream's last attempt is still there. */
+  constructor(
+    world: RetriesWorld & { readonly planned: readonly PlannedStream[] },
+    isLeft: (key: string) => boolean,
+  ) {
+    const { planned } = world;
+    this.#isLeft = isLeft;
+    this.#retries = new RunRetries(world);
     this.#streams = planned.map(({ stream }) => stream);
     this.#byKey = new Map(planned.map((entry) => [entry.stream.key, entry]));
     this.#states = new Map(planned.map((entry) => [entry.stream.key, firstState(entry)]));
@@ -42,10 +54,55 @@ export class RunQueue {
     this.#count(this.stateOf(key), -1);
     this.#count(state, 1);
     this.#states.set(key, state);
-    if (state !== 'waiting') this.#refusedSince.delete(key);
+    if (state !== 'waiting') {
+      this.#refusedSince.delete(key);
+      this.#notBefore.delete(key);
+    }
     if (state === 'failed' || state === 'skipped') this.#mayHaveLost = true;
     if (!isOpen(state)) this.#open.delete(key);
     else if (!this.#open.has(key)) this.#open = this.#findOpen();
+  }
+
+  /** At most so many agents of this run at once. */
+  get atMost(): number {
+    return this.#retries.atMost;
+  }
+
+  /**
+   * An attempt ended: its stream is done, waits for a further attempt, or is given up, and then the reason of its result says
+   * why. `atOnce`: agents of this run that ran when it ended, itself included; `isOver`: nothing more starts.
+   */
+  ended(
+    result: AttemptResult,
+    { atOnce, isOver }: { readonly atOnce: number; readonly isOver: boolean },
+    nowMs: number,
+  ): { readonly result: AttemptResult; readonly events: readonly RunEvent[] } {
+    const { key, outcome } = result;
+    const planned = this.#byKey.get(key);
+    if (outcome === 'done' || isOver || planned === undefined) {
+      this.#retries.forget(key);
+      this.set(key, outcome === 'done' ? 'done' : 'failed');
+      return { result, events: [] };
+    }
+    const verdict = this.#retries.judge(planned, result, atOnce, nowMs);
+    if (verdict.next === undefined) this.set(key, 'failed');
+    else {
+      this.#byKey.set(key, verdict.next);
+      this.#notBefore.set(key, verdict.notBeforeMs);
+      this.set(key, 'waiting');
+    }
+    return { result: verdict.result, events: verdict.event ? [verdict.event] : [] };
+  }
+
+  /** Gives up streams that wait for a further attempt where there is a reason to; one event each. */
+  callOff(reasonFor: (key: string) => string | undefined, nowMs: number): RunEvent[] {
+    return [...this.#notBefore.keys()].flatMap((key) => {
+      const reason = reasonFor(key);
+      if (reason === undefined) return [];
+      this.#retries.forget(key);
+      this.set(key, 'failed');
+      return [{ atMs: nowMs, event: 'skip', key, reason: `no further attempt: ${reason}` }];
+    });
   }
 
   /** Why nothing more starts, for people. */
@@ -62,7 +119,7 @@ export class RunQueue {
     const ready = readyStreams({
       streams: [...this.#open.values()],
       stateOf: (key) => (held.atWork.has(key) ? 'running' : this.stateOf(key)),
-      isPaused: (key) => held.paused.has(key),
+      isPaused: (key) => held.paused.has(key) || this.#isTooEarly(key, nowMs),
       most: admission.lookahead + 1,
     });
     const candidates = ready.map((stream) => ({
@@ -115,6 +172,11 @@ export class RunQueue {
       shortByBytes,
       retryAfterMs: decision.retryAfterMs,
     };
+  }
+
+  #isTooEarly(key: string, nowMs: number): boolean {
+    const notBeforeMs = this.#notBefore.get(key);
+    return notBeforeMs !== undefined && (nowMs < notBeforeMs || this.#isLeft(key));
   }
 
   #findOpen(): Map<string, Stream> {

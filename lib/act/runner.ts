@@ -1,25 +1,35 @@
 /** How does a whole epic run? One loop: look, judge, record what ended, admit what fits, sleep as long as the headroom allows. */
 import type { AttemptResult, MemorySnapshot } from '../model.ts';
-import type { PlannedStream, RunSummary } from '../run-model.ts';
+import type { PlannedStream, RunEvent, RunSummary } from '../run-model.ts';
 import { errorCode, EXIT, Failure } from '../failure.ts';
 import type { AdmissionDecision } from '../policy/admission.ts';
+import { wasShort } from '../policy/cause.ts';
 import { sampleIntervalMs } from '../policy/limit.ts';
 import type { StreamState } from '../policy/queue.ts';
 import { summarizeRun } from '../policy/summary.ts';
+import { resultOfNoStart } from './conclude.ts';
 import type { AttemptSpec, AttemptView } from './engine.ts';
 import { MachineGuard } from './machine-guard.ts';
 import { RunAgents, type AgentsWorld } from './run-agents.ts';
 import { RunQueue, type HeldStreams } from './run-queue.ts';
+import type { RetriesWorld } from './run-retries.ts';
 
 type Admitted = AdmissionDecision & { readonly decision: 'admit' };
 
 /** What a run needs of the world; the wiring gives it. */
-export interface RunWorld extends AgentsWorld {
+export interface RunWorld extends AgentsWorld, RetriesWorld {
   readonly epic: string;
   readonly planned: readonly PlannedStream[];
   readonly budgetBytes: number;
-  /** Reserves for as many as fit, in this order, atomically: one decision each, none for those that were not looked at. */
-  readonly admit: (candidates: readonly PlannedStream[], nowMs: number) => readonly Answered[];
+  /**
+   * Reserves for as many as fit, in this order, atomically: one decision each, none for those that were not looked at. Of
+   * this run at most so many run at once then.
+   */
+  readonly admit: (
+    candidates: readonly PlannedStream[],
+    nowMs: number,
+    atMost: number,
+  ) => readonly Answered[];
   /** Writes what `started` and `released` changed, and renews the leases. */
   readonly flush: (nowMs: number) => void;
   /** The folder, the words and the number of the next attempt. */
@@ -49,6 +59,8 @@ export interface RunLook {
 const ADMIT_EVERY_MS = 200;
 const LEFT_EVERY_MS = 1000;
 const LEAVING_EVERY_MS = 50;
+/** Why there is no further attempt where KILL does not end the last one: two of them would do the work twice. */
+const UNENDING = 'something of its last attempt cannot be ended';
 const SIGNAL_CODES: Readonly<Record<string, number>> = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
 const DISK_CODES = new Set(['ENOSPC', 'EDQUOT', 'EROFS']);
 
@@ -73,8 +85,12 @@ export class Run {
 
   constructor(world: RunWorld) {
     this.#world = world;
-    this.#agents = new RunAgents(world);
-    this.#queue = new RunQueue(world.planned);
+    const { floorBytes } = world.settings.admission;
+    this.#agents = new RunAgents(
+      world,
+      () => this.#seen !== undefined && wasShort(this.#seen.memory, floorBytes),
+    );
+    this.#queue = new RunQueue(world, (key) => this.#agents.has(key));
     this.#machine = new MachineGuard(world.settings.enabled ? world.settings.admission.floorBytes : 0);
     this.#startedMs = world.now();
   }
@@ -90,9 +106,10 @@ export class Run {
         const views = this.#look(nowMs);
         // Before any admission: what has ended must not be counted any more.
         onLook({ atMs: nowMs, views, stateOf, waitingFor: this.#queue.waitingFor });
-        this.#agents.settle(this.#graceMs(), nowMs);
+        const stuck = this.#agents.settle(this.#graceMs(), nowMs);
+        this.#tell(this.#queue.callOff((key) => (stuck.includes(key) ? UNENDING : undefined), nowMs));
         if (this.#interrupts === 0) {
-          for (const event of this.#queue.skipLost(nowMs)) this.#world.onEvent(event);
+          this.#tell(this.#queue.skipLost(nowMs));
           if (nowMs >= this.#nextAdmitMs) this.#admit(nowMs);
         }
         flush(nowMs);
@@ -117,6 +134,10 @@ export class Run {
       this.#world.onEvent({ atMs: nowMs, event: 'interrupt', signal, running: this.#agents.count });
     }
     this.#agents.stopAll(`the run was interrupted (${signal})`, this.#graceMs(), nowMs);
+  }
+
+  #tell(events: readonly RunEvent[]): void {
+    for (const event of events) this.#world.onEvent(event);
   }
 
   #graceMs(): number {
@@ -147,7 +168,7 @@ export class Run {
       }
       if (asSeen && view.end === undefined) continue;
       const result = this.#agents.judge(view, nowMs);
-      if (result) this.#ended(result);
+      if (result) this.#ended(result, nowMs);
     }
     if (!asSeen) this.#guardMachine(views, nowMs);
     this.#highestBytes = Math.max(this.#highestBytes, bytes);
@@ -165,8 +186,13 @@ export class Run {
     this.#agents.stopForMachine(victim.key, victim.reason, nowMs);
   }
 
-  #ended(result: AttemptResult): void {
-    this.#queue.set(result.key, result.outcome === 'done' ? 'done' : 'failed');
+  #ended(ended: AttemptResult, nowMs: number): void {
+    const { cause, reason } = ended;
+    if (cause === 'kernel-oom') this.#world.memoryEvent(reason, nowMs);
+    const beside = { atOnce: this.#agents.running + 1, isOver: this.#interrupts > 0 };
+    const { result, events } = this.#queue.ended(ended, beside, nowMs);
+    this.#agents.keep(result);
+    this.#tell(events);
     this.#nextAdmitMs = 0;
     // The last agent's end may end the run: look for what it left at once, not in a second.
     if (!this.#queue.has('waiting') && !this.#queue.has('running')) this.#fullMs = -Infinity;
@@ -174,10 +200,11 @@ export class Run {
 
   #admit(nowMs: number): void {
     this.#nextAdmitMs = nowMs + ADMIT_EVERY_MS;
+    this.#tell(this.#queue.callOff(this.#world.stopRequest, nowMs));
     const order = this.#queue.candidates(this.#world.heldBack(), this.#world.settings.admission, nowMs);
     if (order.length === 0) return;
 
-    const answers = this.#world.admit(order, nowMs);
+    const answers = this.#world.admit(order, nowMs, this.#queue.atMost);
     for (const { planned, tag, decision } of answers) {
       if (decision.decision === 'admit') this.#start(planned, tag, decision);
       else {
@@ -201,7 +228,7 @@ export class Run {
       // A full or read-only disk is no fault of the stream: the whole run stops.
       if (!(error instanceof Failure) || DISK_CODES.has(errorCode(error.cause) ?? '')) throw error;
       this.#world.released(tag);
-      this.#ended(this.#agents.notStarted(planned, spec, error.message));
+      this.#ended(resultOfNoStart(spec, error, this.#world.now()), this.#world.now());
     }
   }
 

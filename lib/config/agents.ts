@@ -1,8 +1,8 @@
 /** What does the `agents` section say: how is each kind of agent started and bounded? */
-import type { AgentKind } from '../settings-model.ts';
+import type { AgentKind, AgentResume } from '../settings-model.ts';
 import { MIB, parseSize } from '../units.ts';
 import type { Fault } from './faults.ts';
-import { kindFaults } from './rules.ts';
+import { kindFaults, resumeFaults } from './rules.ts';
 import type { Placed } from './rules.ts';
 import type { Setting } from './setting.ts';
 import type { EffectiveValue } from './settings.ts';
@@ -32,6 +32,14 @@ export const KIND_KEYS = {
     allowed: 'a list of words, or one line that is split at blanks',
     meaning: 'The words that start it.',
   },
+  resume_command: {
+    allowed: 'a list of words, or one line that is split at blanks',
+    meaning: 'The words that go on with the session of the attempt before, from the second attempt on.',
+  },
+  transcript: {
+    allowed: 'a path with {session} in it',
+    meaning: 'The file that must be there for resume_command; if it is not, command begins anew.',
+  },
   memory: { allowed: '16MB to 1024GB', meaning: 'What one is expected to need.' },
   limit: { allowed: '16MB to 1024GB', meaning: 'Where one is stopped.' },
   heap: { allowed: allowedText(HEAP), meaning: 'Its V8 heap, where its program takes heap flags.' },
@@ -45,6 +53,8 @@ const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 interface Draft {
   command?: Placed<readonly string[]>;
+  resume_command?: Placed<readonly string[]>;
+  transcript?: Placed<string>;
   memory?: Placed<number>;
   limit?: Placed<number>;
   heap?: Placed<number>;
@@ -75,7 +85,7 @@ export function readKinds(written: readonly KindEntry[], homeDir: string | undef
     }
     seen.add(id);
   }
-  for (const [name, draft] of drafts) faults.push(...kindFaults(name, draft));
+  for (const [name, draft] of drafts) faults.push(...kindFaults(name, draft), ...resumeFaults(name, draft));
   return {
     kinds: new Map([...drafts].map(([name, draft]) => [name, kindOf(draft)])),
     values: [...drafts].flatMap(([name, draft]) => valuesOf(name, draft)),
@@ -123,6 +133,10 @@ type Reader = (draft: Draft, value: Tree, origin: string, homeDir: string | unde
 const READERS = {
   command: (draft, value, origin, homeDir) =>
     keep(readCommand(value, homeDir), origin, (placed) => (draft.command = placed)),
+  resume_command: (draft, value, origin, homeDir) =>
+    keep(readCommand(value, homeDir), origin, (placed) => (draft.resume_command = placed)),
+  transcript: (draft, value, origin, homeDir) =>
+    keep(readTranscript(value, homeDir), origin, (placed) => (draft.transcript = placed)),
   memory: (draft, value, origin) => keep(readSize(value), origin, (placed) => (draft.memory = placed)),
   limit: (draft, value, origin) => keep(readSize(value), origin, (placed) => (draft.limit = placed)),
   heap: (draft, value, origin) => keep(readHeap(value), origin, (placed) => (draft.heap = placed)),
@@ -135,6 +149,13 @@ function readScalar(value: Tree): Parsed<string> {
   if (value.kind === 'scalar') return { value: value.text };
   if (value.kind === 'other') return { problem: `is ${value.what}` };
   return { problem: value.kind === 'empty' ? 'has no value' : `must be one value, no ${value.kind}` };
+}
+
+function readTranscript(value: Tree, homeDir: string | undefined): Parsed<string> {
+  const scalar = readScalar(value);
+  if ('problem' in scalar) return scalar;
+  if (!scalar.value.includes('{session}')) return { problem: `"${shown(scalar.value)}" names no {session}` };
+  return expandHome(scalar.value, homeDir);
 }
 
 function readSize(value: Tree): Parsed<number> {
@@ -222,7 +243,12 @@ function kindOf(draft: Draft): AgentKind {
     limitBytes: draft.limit?.value,
     heapMb: draft.heap?.value,
     env: draft.env?.value ?? {},
+    ...(draft.resume_command === undefined ? {} : { resume: resumeOf(draft.resume_command.value, draft) }),
   };
+}
+
+function resumeOf(command: readonly string[], { transcript }: Draft): AgentResume {
+  return { command, transcript: transcript?.value };
 }
 
 function valuesOf(name: string, draft: Draft): EffectiveValue[] {
@@ -238,9 +264,11 @@ function valuesOf(name: string, draft: Draft): EffectiveValue[] {
     origin,
     meaning: KIND_KEYS[key].meaning,
   });
-  const { command, memory, limit, heap, env } = draft;
+  const { command, memory, limit, heap, env, resume_command: resume, transcript } = draft;
   return [
     command && row('command', undefined, command.value.join(' '), command.origin),
+    resume && row('resume_command', undefined, resume.value.join(' '), resume.origin),
+    transcript && row('transcript', undefined, transcript.value, transcript.origin),
     memory && row('memory', 'MB', memory.value / MIB, memory.origin),
     limit && row('limit', 'MB', limit.value / MIB, limit.origin),
     heap && row('heap', 'MB', heap.value, heap.origin),

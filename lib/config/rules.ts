@@ -164,3 +164,32 @@ export function kindFaults(
       allowed: `at least ${mb(bytes)}`,
     }));
 }
+
+/** What goes on with a session needs an attempt that began it, and a transcript needs what reads it. */
+export function resumeFaults(
+  kind: string,
+  draft: {
+    command?: Placed<readonly string[]>;
+    resume_command?: Placed<readonly string[]>;
+    transcript?: Placed<string>;
+  },
+): Fault[] {
+  const { command, resume_command: resume, transcript } = draft;
+  const key = `agents.${kind}`;
+  const names = (words: Placed<readonly string[]> | undefined): boolean =>
+    words?.value.some((word) => word.includes('{session}')) === true;
+  const faults: Fault[] = [];
+  if (transcript && !resume)
+    faults.push({
+      where: transcript.origin,
+      key: `${key}.transcript`,
+      text: `says nothing without ${key}.resume_command`,
+    });
+  if (resume && command && (names(resume) || transcript) && !names(command))
+    faults.push({
+      where: resume.origin,
+      key: `${key}.resume_command`,
+      text: `goes on with a session that ${key}.command (${command.origin}) never begins: name {session} there too`,
+    });
+  return faults;
+}

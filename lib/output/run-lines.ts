@@ -18,7 +18,8 @@ function text(event: RunEvent): string {
     case 'start': {
       const limit = event.limitBytes === undefined ? 'no limit' : `limit ${formatBytes(event.limitBytes)}`;
       const warning = event.warning === undefined ? '' : `; ${event.warning}`;
-      return `start ${event.key} pid ${event.pid}, estimate ${formatBytes(event.estimateBytes)}, ${limit}${warning}`;
+      const again = event.attempt === 1 ? '' : ` attempt ${event.attempt}`;
+      return `start ${event.key}${again} pid ${event.pid}, estimate ${formatBytes(event.estimateBytes)}, ${limit}${warning}`;
     }
     case 'wait':
       return `wait ${event.key}: ${event.reason}`;
@@ -34,6 +35,8 @@ function text(event: RunEvent): string {
           : `peak ${formatBytes(result.peakBytes)} of ${formatBytes(result.estimateBytes)}`;
       return `${result.outcome} ${result.key} after ${formatDuration(result.endedMs - result.startedMs)}, ${peak}${result.outcome === 'done' ? '' : `; ${result.reason}`}`;
     }
+    case 'retry':
+      return `retry ${event.key} attempt ${event.attempt} in ${formatDuration(event.afterMs)}: ${event.reason}`;
     case 'remains':
       return `remains ${event.key}: ${event.processes} processes outlived it; ending them`;
     case 'skip':

@@ -19,11 +19,13 @@ export function wasteGbSeconds({
 /** The summary as `key:value` lines. */
 export function summaryLines(summary: RunSummary): [string, LineValue][] {
   const { results } = summary;
-  const done = results.filter(({ outcome }) => outcome === 'done').length;
+  const last = lastAttempts(results);
+  const done = countDone(last);
   return [
     ['epic', summary.epic],
     ['streams_done', done],
-    ['streams_not_done', results.length - done],
+    ['streams_not_done', last.length - done],
+    ['retries', results.length - last.length],
     ['done_earlier', summary.earlierDone],
     ['seconds', round((summary.endedMs - summary.startedMs) / 1000)],
     [
@@ -41,7 +43,8 @@ export function summaryLines(summary: RunSummary): [string, LineValue][] {
 
 /** The summary as a table for people. */
 export async function summaryTable(summary: RunSummary): Promise<string> {
-  const rows = summary.results.map((result) => {
+  const last = lastAttempts(summary.results);
+  const rows = last.map((result) => {
     const waste = wasteGbSeconds(result);
     return [
       result.key.slice(summary.epic.length + 1),
@@ -51,7 +54,7 @@ export async function summaryTable(summary: RunSummary): Promise<string> {
       formatBytes(result.estimateBytes),
       waste === undefined ? '-' : `${waste.toFixed(1)} GB·s`,
       formatDuration(result.endedMs - result.startedMs),
-      result.outcome === 'done' ? '' : result.reason,
+      result.outcome === 'done' ? earlierEnds(summary.results, result) : result.reason,
     ];
   });
   const tookMs = summary.endedMs - summary.startedMs;
@@ -59,13 +62,29 @@ export async function summaryTable(summary: RunSummary): Promise<string> {
     summary.lowerBoundMs === undefined || summary.lowerBoundMs === 0
       ? ''
       : `, ${(tookMs / summary.lowerBoundMs).toFixed(2)} x the least possible (${formatDuration(summary.lowerBoundMs)})`;
-  const done = summary.results.filter(({ outcome }) => outcome === 'done').length;
   return [
     await renderTable(['stream', 'outcome', 'attempts', 'peak', 'estimate', 'waste', 'time', ''], rows),
-    `${summary.epic}: ${done} of ${summary.results.length} done in ${formatDuration(tookMs)}${bound}; at most ${summary.highestAgents} at once, ${formatBytes(summary.highestBytes)}.`,
+    `${summary.epic}: ${countDone(last)} of ${last.length} done in ${formatDuration(tookMs)}${bound}; at most ${summary.highestAgents} at once, ${formatBytes(summary.highestBytes)}.`,
     `Killed by us: ${summary.killedByUs}, by the kernel: ${summary.killedByKernel}.${summary.earlierDone > 0 ? ` Done in an earlier run: ${summary.earlierDone}.` : ''}`,
     '',
   ].join('\n');
+}
+
+/** One result a stream, its last one, in the order of the first ends. */
+function lastAttempts(results: readonly AttemptResult[]): AttemptResult[] {
+  return [...new Map(results.map((result) => [result.key, result])).values()];
+}
+
+function countDone(results: readonly AttemptResult[]): number {
+  return results.filter(({ outcome }) => outcome === 'done').length;
+}
+
+/** Why the attempts before the one that was done had ended. */
+function earlierEnds(results: readonly AttemptResult[], last: AttemptResult): string {
+  const causes = results
+    .filter((result) => result.key === last.key && result !== last)
+    .map(({ cause, outcome }) => cause ?? outcome);
+  return causes.length === 0 ? '' : `after ${causes.join(', ')}`;
 }
 
 function totalWaste(results: readonly AttemptResult[]): number {

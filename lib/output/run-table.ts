@@ -30,6 +30,8 @@ const WAITING_ROWS = 5;
 export class LiveTable {
   readonly #planned: readonly PlannedStream[];
   readonly #startedMs: number;
+  /** What further attempts at streams that wait for one are to get. */
+  readonly #retries = new Map<string, { readonly attempt: number; readonly estimateBytes: number }>();
   #drawnMs = 0;
   #drawing: Promise<void> = Promise.resolve();
 
@@ -40,6 +42,7 @@ export class LiveTable {
 
   /** Says what happened above the table: what went wrong stays to be read, starts and ends are in the table. */
   tell(event: RunEvent): void {
+    if (event.event === 'retry') this.#retries.set(event.key, event);
     const quiet =
       event.event === 'start' ||
       event.event === 'wait' ||
@@ -92,17 +95,18 @@ export class LiveTable {
           formatDuration(look.atMs - (agent?.startedMs ?? look.atMs)),
         ];
       }),
-      ...waiting
-        .slice(0, WAITING_ROWS)
-        .map(({ stream, estimateBytes }) => [
+      ...waiting.slice(0, WAITING_ROWS).map(({ stream, estimateBytes }) => {
+        const retry = this.#retries.get(stream.key);
+        return [
           short(stream.key),
           stream.title,
-          'waiting',
-          `(${formatBytes(estimateBytes)})`,
+          retry === undefined ? 'waiting' : `attempt ${retry.attempt}`,
+          `(${formatBytes(retry?.estimateBytes ?? estimateBytes)})`,
           '',
           '',
           '',
-        ]),
+        ];
+      }),
     ];
     const usedBytes = look.agents.reduce((sum, { currentBytes }) => sum + currentBytes, 0);
     const over = this.#planned.length - waiting.length - running.length;

@@ -5,6 +5,16 @@ import type { AgentKind } from '../settings-model.ts';
 /** A line of these characters alone means the same to a shell and to us: words between blanks. */
 const PLAIN = /^[A-Za-z0-9_./:=,@%+ -]+$/;
 
+/** The session of a client that an attempt begins, or goes on with. */
+export interface AttemptSession {
+  /** A UUID; undefined: none of its words names {session}. */
+  readonly id: string | undefined;
+  /** The kind's resume_command instead of its command. */
+  readonly goesOn: boolean;
+}
+
+export const NO_SESSION: AttemptSession = { id: undefined, goesOn: false };
+
 export type Words = { readonly words: readonly string[] } | { readonly shellLine: string };
 
 /**
@@ -15,6 +25,7 @@ export function commandOf(
   stream: Stream,
   kind: AgentKind | undefined,
   isProgram: (word: string) => boolean,
+  session: AttemptSession = NO_SESSION,
 ): Words | undefined {
   const { command } = stream;
   if (typeof command === 'string') {
@@ -23,13 +34,36 @@ export function commandOf(
     const plain = PLAIN.test(command) && !first.includes('=') && first !== '' && isProgram(first);
     return plain ? { words } : { shellLine: command };
   }
-  const words = command ?? kind?.command;
-  return words && { words: words.map((word) => fillIn(word, stream)) };
+  const words = templateOf(stream, kind, session.goesOn);
+  return words && { words: words.map((word) => fillIn(word, stream, session.id)) };
 }
 
-/** `{prompt}`, `{key}`, `{title}`, `{epic}`, `{issue}`, `{stream}` inside one word; a value never becomes a further word. */
-function fillIn(word: string, stream: Stream): string {
+function templateOf(
+  { command }: Stream,
+  kind: AgentKind | undefined,
+  goesOn: boolean,
+): readonly string[] | undefined {
+  if (typeof command === 'string') return undefined;
+  return command ?? (goesOn ? kind?.resume?.command : undefined) ?? kind?.command;
+}
+
+/** Whether the words of an attempt name {session}. */
+export function namesSession(stream: Stream, kind: AgentKind | undefined, goesOn: boolean): boolean {
+  return templateOf(stream, kind, goesOn)?.some((word) => word.includes('{session}')) === true;
+}
+
+/** The file of a transcript: {session} and {cwd-slug}, which is the folder's path with `-` for all but letters and digits. */
+export function transcriptPath(template: string, session: string, cwd: string): string {
+  const slug = cwd.replace(/[^A-Za-z0-9]/g, '-');
+  return template.replace(/\{(session|cwd-slug)\}/g, (_, name: string) =>
+    name === 'session' ? session : slug,
+  );
+}
+
+/** `{prompt}`, `{key}`, `{title}`, `{epic}`, `{issue}`, `{stream}`, `{session}` inside one word; a value never becomes a further word. */
+function fillIn(word: string, stream: Stream, session: string | undefined): string {
   const values: Readonly<Record<string, string>> = {
+    session: session ?? '',
     prompt: stream.prompt ?? stream.title,
     key: stream.key,
     title: stream.title,
@@ -37,7 +71,10 @@ function fillIn(word: string, stream: Stream): string {
     issue: stream.issue,
     stream: stream.id,
   };
-  return word.replace(/\{(prompt|key|title|epic|issue|stream)\}/g, (_, name: string) => values[name] ?? '');
+  return word.replace(
+    /\{(prompt|key|title|epic|issue|stream|session)\}/g,
+    (_, name: string) => values[name] ?? '',
+  );
 }
 
 /** The variables of an agent's own environment that say who it is and what it may use. The first one marks its processes. */

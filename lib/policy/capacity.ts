@@ -98,6 +98,12 @@ export function mostThatFits(capacity: Capacity): Room | undefined {
   );
 }
 
+/** The largest share that one agent can ever get here, bytes: all that is there, less what is always kept free. */
+export function mostForOne(facts: Omit<CapacityFacts, 'leases'>): number {
+  const most = mostThatFits(judgeCapacity({ ...facts, leases: [] }));
+  return Math.max(0, most?.mostBytes ?? facts.memory.totalBytes);
+}
+
 /**
  * sequential under twice the floor, limited under four times: with the workstation's floor of 1 GB these are the 2 GB and
  * 4 GB of the ancestors. A mode bounds how many may start at one look, so that memory which the last ones have not

@@ -16,7 +16,7 @@ import type { AttemptResult, Cause, Outcome } from '../model.ts';
 /** The version of spec.json and result.json that this code writes; it refuses newer ones. */
 const VERSION = 1;
 const KEPT_ATTEMPTS = 3;
-const FILES = ['spec.json', 'stdout.log', 'stderr.log', 'result.json'] as const;
+const FILES = ['spec.json', 'stdout.log', 'stderr.log', 'evidence.json', 'result.json'] as const;
 
 /** Where one attempt keeps its things; the newest attempt's lie in the stream's folder itself. */
 export interface AttemptPaths {
@@ -74,6 +74,18 @@ function attemptNumbers(dir: string): number[] {
     .map((name) => Number(/^attempt-(\d{1,9})$/.exec(name)?.[1] ?? NaN))
     .filter(Number.isFinite)
     .sort((one, other) => one - other);
+}
+
+/**
+ * The session that the newest attempt of a stream began or went on with, from its spec.json; undefined where it had none, or
+ * where it never started.
+ * @throws Failure (2) where a newer version wrote it.
+ */
+export function readLastSession(streamDir: string): string | undefined {
+  const paths = attemptPaths(streamDir);
+  const session = readDocument(paths.spec)?.['session'];
+  const started = readDocument(paths.result)?.['outcome'] !== 'not-started';
+  return isText(session) && started ? session : undefined;
 }
 
 /** Writes result.json, whole or not at all. @throws Failure (2) where a newer version wrote the one that is there. */

@@ -65,6 +65,7 @@ describe('the summary', () => {
       epic: 'shop',
       streams_done: 2,
       streams_not_done: 2,
+      retries: 0,
       done_earlier: 3,
       seconds: 70,
       lower_bound_seconds: 65,

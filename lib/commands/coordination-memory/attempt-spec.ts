@@ -13,6 +13,7 @@ import { prepareAttempt } from '../../state/attempts.ts';
 import { prepareCheckpoint } from '../../state/checkpoints.ts';
 import type { EpicPaths } from '../../state/paths.ts';
 import { MIB } from '../../units.ts';
+import { openSession } from './agent-session.ts';
 import { kindOf } from './plan-streams.ts';
 
 export interface SpecWorld {
@@ -37,7 +38,9 @@ export function buildSpec(
   const cwd = resolve(world.projectDir, stream.cwd ?? '.');
   const env: NodeJS.ProcessEnv = { ...world.env, ...kind?.env, ...stream.env };
   const find = (word: string): Executable => findProgram(word, env, cwd);
-  const words = commandOf(stream, kind, (word) => find(word).kind !== 'missing');
+  const streamDir = world.paths.streamDir(stream.key);
+  const session = openSession(streamDir, stream, kind, attempt, cwd);
+  const words = commandOf(stream, kind, (word) => find(word).kind !== 'missing', session);
   const command = words === undefined ? [] : 'words' in words ? words.words : words.shellLine;
   const heapMb =
     granted.limitBytes !== undefined &&
@@ -46,7 +49,7 @@ export function buildSpec(
       ? Math.min(planned.heapMb ?? Infinity, heapFor(granted.limitBytes))
       : planned.heapMb;
 
-  const attemptPaths = prepareAttempt(world.paths.streamDir(stream.key), attempt, {
+  const attemptPaths = prepareAttempt(streamDir, attempt, {
     tag,
     key: stream.key,
     kind: stream.kind,
@@ -55,6 +58,7 @@ export function buildSpec(
     command,
     ...granted,
     heapMb,
+    ...(session.id === undefined ? {} : { session: session.id }),
   });
   const limitMb = granted.limitBytes === undefined ? undefined : Math.floor(granted.limitBytes / MIB);
   Object.assign(env, agentVariables(stream, { tag, attempt, limitMb, heapMb }));
@@ -76,6 +80,7 @@ export function buildSpec(
     stdoutPath: attemptPaths.stdout,
     stderrPath: attemptPaths.stderr,
     ...granted,
+    heapMb,
   };
 }
 

@@ -5,6 +5,7 @@ import { flagText, type Call } from '../../flags.ts';
 import { cleanText } from '../../names.ts';
 import type { Answer } from '../../output/answer.ts';
 import { logLine } from '../../state/epic.ts';
+import { lastEntries, readJoblog } from '../../state/joblog.ts';
 import { updateLedger, withoutLeases } from '../../state/ledger.ts';
 import { projectPaths } from '../../state/paths.ts';
 import { formatBytes } from '../../units.ts';
@@ -24,8 +25,11 @@ export async function run(call: Call): Promise<Answer> {
     200,
   );
 
-  // Before the signal: the run that reaps it looks here for why it ended.
-  if (own.some(({ runner }) => runner !== undefined)) replaceFile(stopRequestPath(paths, key), `${reason}\n`);
+  const last = lastEntries(readJoblog(paths.joblogPath).entries).get(key);
+  const mayBeRetried = leases.length === 0 && last !== undefined && last.outcome !== 'done';
+  // Before the signal: the run that reaps it looks here for why it ended, and one that waits to try it again, whether it shall.
+  if (mayBeRetried || own.some(({ runner }) => runner !== undefined))
+    replaceFile(stopRequestPath(paths, key), `${reason}\n`);
   const { ended, left, freedBytes } = await endAgents(context, own, context.settings.cleanupTimeoutMs);
   const gone = new Set(
     leases
@@ -42,7 +46,7 @@ export async function run(call: Call): Promise<Answer> {
   const inClient = leases.length - own.length;
   const sentence =
     own.length === 0
-      ? `${key} has no process of its own`
+      ? `${key} has no process of its own${mayBeRetried ? '; a run that waits to try it again gives it up' : ''}`
       : `${key}: ${ended} processes ended, ${formatBytes(freedBytes)} held before`;
   return {
     exitCode: left === 0 ? EXIT.ok : EXIT.critical,

@@ -6,6 +6,8 @@ import { flagBytes, flagText, type Call } from '../../flags.ts';
 import type { Executable, Stream } from '../../model.ts';
 import type { AgentKind, Settings } from '../../settings-model.ts';
 import type { PlannedStream } from '../../run-model.ts';
+import { mostForOne } from '../../policy/capacity.ts';
+import { needsOnResume } from '../../policy/resume-needs.ts';
 import { planOrder } from '../../policy/queue.ts';
 import { readExecutable } from '../../probe/executable.ts';
 import { finishedKeys, lastEntries, readJoblog, type JoblogEntry } from '../../state/joblog.ts';
@@ -13,6 +15,7 @@ import type { EpicPaths } from '../../state/paths.ts';
 import { loadStreams, type StreamSource } from '../../state/streams.ts';
 import { formatBytes, MIB } from '../../units.ts';
 import type { Context } from '../context.ts';
+import { entriesByKey, lastTryOf } from '../entry-cause.ts';
 
 export interface Planned {
   readonly planned: readonly PlannedStream[];
@@ -31,11 +34,16 @@ export async function planStreams(call: Call, context: Context, paths: EpicPaths
     source: await sourceOf(call),
   });
   const { entries } = readJoblog(paths.joblogPath);
-  const last = lastEntries(entries);
+  const lastOf = lastEntries(entries);
   const done = call.flags['resume'] === true ? finishedKeys(entries) : new Set<string>();
   const expectedMs = (stream: Stream): number | undefined =>
-    last.get(stream.key)?.runtimeMs ?? stream.expectedMs;
-  const mostBytes = mostEver(context, budgetBytes);
+    lastOf.get(stream.key)?.runtimeMs ?? stream.expectedMs;
+  const budget =
+    budgetBytes === undefined
+      ? undefined
+      : { bytes: budgetBytes, project: context.projectDir, epic: paths.epic };
+  const mostBytes = mostForOne({ settings, memory: context.memory, budget });
+  const tried = call.flags['resume'] === true ? entriesByKey(entries) : new Map<string, JoblogEntry[]>();
   const kinds = new KindLookup(settings, context);
 
   const faults: string[] = [];
@@ -43,12 +51,15 @@ export async function planStreams(call: Call, context: Context, paths: EpicPaths
     const kind = kindOf(stream, settings);
     if (stream.command === undefined && (kind === undefined || kind.command.length === 0))
       faults.push(unknownKind(stream, settings));
-    const needs = needsOf(stream, kind, settings, kinds.takesHeap(stream, kind), mostBytes);
+    const asked = needsOf(stream, kind, settings, kinds.takesHeap(stream, kind), mostBytes);
+    const isDone = done.has(stream.key);
+    const last = isDone ? undefined : lastTryOf(tried.get(stream.key) ?? []);
+    const needs = last === undefined ? asked : needsOnResume(asked, last, settings, mostBytes);
     const impossible =
-      needs.estimateFrom !== 'prior' && settings.enabled && needs.estimateBytes > mostBytes
-        ? `can never fit: it needs ${formatBytes(needs.estimateBytes)}, and at most ${formatBytes(mostBytes)} can be had here; lower its memory, or raise the budget or the limits`
+      asked.estimateFrom !== 'prior' && settings.enabled && asked.estimateBytes > mostBytes
+        ? `can never fit: it needs ${formatBytes(asked.estimateBytes)}, and at most ${formatBytes(mostBytes)} can be had here; lower its memory, or raise the budget or the limits`
         : undefined;
-    return { stream, ...needs, expectedMs: expectedMs(stream), isDone: done.has(stream.key), impossible };
+    return { stream, ...needs, expectedMs: expectedMs(stream), isDone, impossible };
   });
   if (faults.length > 0) throw new Failure([...new Set(faults)].join('\n'));
   return { planned, notes, entries, budgetBytes };
@@ -63,19 +74,6 @@ async function sourceOf(call: Call): Promise<StreamSource> {
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
   return { from: 'lines', text: Buffer.concat(chunks).toString('utf8') };
-}
-
-/** The most that one agent could ever get: the machine, its limits and the budget, less what is always kept free. */
-function mostEver({ settings, memory }: Context, budgetBytes: number | undefined): number {
-  const keptBytes = settings.admission.safetyBytes + settings.coordinatorMemoryBytes;
-  return Math.max(
-    0,
-    Math.min(
-      memory.totalBytes - keptBytes,
-      settings.totalMemoryLimitBytes - keptBytes,
-      budgetBytes ?? Infinity,
-    ),
-  );
 }
 
 /**

@@ -7,13 +7,13 @@ import { reportMemoryEvent, reportProbe, returnProbe, type BreakerWorld } from '
  * the machine bore it; a user's or an unexplained kill says nothing, and a probe's place comes free.
  */
 export function tellBreaker(world: BreakerWorld, tag: string | undefined, result: AttemptResult): void {
-  const { outcome, reason, signal, exitCode } = result;
-  if (outcome === 'killed-kernel' || outcome === 'killed-machine') {
+  const { cause, outcome, reason } = result;
+  if (cause === 'kernel-oom' || cause === 'our-machine') {
     reportMemoryEvent(world, `${result.key}: ${reason}`);
     return;
   }
   if (tag === undefined) return;
-  const isUnexplained = outcome === 'failed' && (signal === 'SIGKILL' || exitCode === 137);
+  const isUnexplained = cause === 'killed-unknown';
   const saysNothing = isUnexplained || ['killed-user', 'stopped', 'not-started', 'refused'].includes(outcome);
   if (saysNothing) returnProbe(world, tag);
   else reportProbe(world, tag, true);

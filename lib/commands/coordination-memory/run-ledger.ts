@@ -7,7 +7,8 @@ import { closeTicket, openTicket, type Liveness, type LockTicket } from '../../l
 import type { Lease, MemorySnapshot, ProcessTable, Stream } from '../../model.ts';
 import type { Settings } from '../../settings-model.ts';
 import type { PlannedStream } from '../../run-model.ts';
-import { decideAdmission } from '../../policy/admission.ts';
+import { decideAdmission, type AdmissionDecision } from '../../policy/admission.ts';
+import { decideAlone, waitInstead } from '../../policy/beside.ts';
 import { STARTS_PER_MODE, type Budget } from '../../policy/capacity.ts';
 import type { CheckedLease } from '../../policy/charge.ts';
 import { areApart } from '../../policy/queue.ts';
@@ -42,12 +43,21 @@ const FLUSH_MS = 200;
 /** A scan of all processes is good for this long: only leases of others need it. */
 const TABLE_MS = 1000;
 
+/** What the run itself knows of the agent behind a lease of its own. */
+interface Own {
+  readonly key: string;
+  /** Nobody may start beside it. */
+  readonly alone: boolean;
+  ended: boolean;
+  privateBytes: number;
+}
+
 /** The leases of one run. */
 export class RunLedger {
   readonly #options: RunLedgerOptions;
   readonly #started = new Map<string, number>();
   readonly #released = new Set<string>();
-  readonly #own = new Map<string, { readonly key: string; ended: boolean; privateBytes: number }>();
+  readonly #own = new Map<string, Own>();
   #dirtySinceMs: number | undefined;
   /** Starts that find out for a half-open breaker. */
   readonly #probes = new Set<string>();
@@ -70,8 +80,11 @@ export class RunLedger {
     }
   }
 
-  /** Reserves for as many candidates as fit, in order, as many as the mode lets start at one look; never for two that conflict. */
-  admit(candidates: readonly PlannedStream[], nowMs: number): Answered[] {
+  /**
+   * Reserves for as many candidates as fit, in order, as many as the mode lets start at one look; never for two that
+   * conflict, for none beside one that must run alone, and for at most so many of this run at once.
+   */
+  admit(candidates: readonly PlannedStream[], nowMs: number, atMost = Infinity): Answered[] {
     const { stateDir, liveness, settings, budget } = this.#options;
     return this.#update((before) => {
       let ledger = this.#applyChanges(before, nowMs);
@@ -89,20 +102,23 @@ export class RunLedger {
       }
       for (const planned of candidates) {
         if (started.some((other) => areApart(other, planned.stream))) continue;
-        const decision = decideAdmission(
-          { settings, memory, leases, budget, nowMs, memoryOf: ledger },
-          requestOf(planned),
-        );
+        const facts = { settings, memory, leases, budget, nowMs, memoryOf: ledger };
+        const decide = planned.alone === true ? decideAlone : decideAdmission;
+        const narrow = this.#narrowReason(atMost);
+        const free = decide(facts, requestOf(planned));
+        const decision = narrow === undefined ? free : waitInstead(free, narrow);
         const tag = decision.decision !== 'admit' ? '' : started.length === 0 ? first : newTag();
-        answers.push({ planned, tag, decision });
+        answers.push({ planned, tag, decision: asAsked(decision, planned) });
         ledger = remember(ledger, decision.memory);
         // Without a slot there is none for those behind it either.
-        if (decision.decision === 'wait' && decision.binding === 'max_concurrent') break;
+        if (narrow !== undefined || (decision.decision === 'wait' && decision.binding === 'max_concurrent'))
+          break;
         if (decision.decision !== 'admit') continue;
         const lease = this.#lease(planned, tag, decision, nowMs);
         ledger = withLease(ledger, lease);
         leases = [...leases, { lease, life: 'live', treeBytes: undefined }];
-        this.#own.set(tag, { key: planned.stream.key, ended: false, privateBytes: 0 });
+        const { alone = false, stream } = planned;
+        this.#own.set(tag, { key: stream.key, alone, ended: false, privateBytes: 0 });
         started.push(planned.stream);
         if (gate.probe) this.#probes.add(tag);
         // Half-open: one start finds out for the whole machine.
@@ -116,6 +132,16 @@ export class RunLedger {
   /** Whether the breaker waits for the end of the start with this tag. */
   isProbe(tag: string): boolean {
     return this.#probes.has(tag);
+  }
+
+  /** Why nothing more of this run may start beside what runs of it; undefined: it may, if it fits. */
+  #narrowReason(atMost: number): string | undefined {
+    const running = [...this.#own.values()].filter(({ ended }) => !ended);
+    const alone = running.find((own) => own.alone);
+    if (alone) return `${alone.key} must run alone, and it is running`;
+    return running.length < atMost
+      ? undefined
+      : `at most ${atMost} agents of this run at once, since memory ran out`;
   }
 
   /** The lease's process is known. */
@@ -238,6 +264,12 @@ function newTag(): string {
   return randomUUID().replaceAll('-', '').slice(0, 16);
 }
 
+/** The lease of one that runs alone is charged all the room; what it is expected to need stays what it was. */
+function asAsked(decision: AdmissionDecision, { alone, estimateBytes }: PlannedStream): AdmissionDecision {
+  if (decision.decision !== 'admit' || alone !== true) return decision;
+  return { ...decision, estimateBytes: Math.min(estimateBytes, decision.estimateBytes) };
+}
+
 /** What a planned stream asks of admission. */
 export function requestOf(planned: PlannedStream): {
   estimateBytes: number;
@@ -245,5 +277,10 @@ export function requestOf(planned: PlannedStream): {
   estimateIsStated: boolean;
 } {
   const { estimateBytes, limitBytes, estimateFrom } = planned;
-  return { estimateBytes, limitBytes, estimateIsStated: estimateFrom !== 'prior' };
+  // What a retry asks for is clamped to the machine, so only somebody's own word can be refused for good.
+  return {
+    estimateBytes,
+    limitBytes,
+    estimateIsStated: estimateFrom === 'stream' || estimateFrom === 'kind',
+  };
 }

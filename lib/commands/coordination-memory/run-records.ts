@@ -46,6 +46,11 @@ export class RunRecords {
       this.#log.note('warning', `${event.key} stopped: ${event.reason}`, event.atMs);
       logLine(this.#paths, `${event.key} stopped: ${event.reason}`, event.atMs);
     }
+    if (event.event === 'retry') {
+      const text = `${event.key} is tried again (attempt ${event.attempt}): ${event.reason}`;
+      this.#log.note('warning', text, event.atMs);
+      logLine(this.#paths, text, event.atMs);
+    }
     if (event.event !== 'end') return;
     const { result } = event;
     this.#statsSinceMs ??= event.atMs;

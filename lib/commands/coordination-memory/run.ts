@@ -14,6 +14,7 @@ import { eventJson, eventLine } from '../../output/run-lines.ts';
 import { summaryLines, summaryTable } from '../../output/run-summary.ts';
 import { LiveTable } from '../../output/run-table.ts';
 import { ceilingLine, wantsCeiling } from '../../policy/ceiling.ts';
+import { mostForOne } from '../../policy/capacity.ts';
 import { readKernelOomKills } from '../../probe/kernel.ts';
 import { attemptPaths, writeResult } from '../../state/attempts.ts';
 import {
@@ -27,6 +28,7 @@ import {
 import { projectPaths, type EpicPaths } from '../../state/paths.ts';
 import { preloadPath } from '../../act/prepare.ts';
 import { openContext, openMachineMemory, type Context } from '../context.ts';
+import { failuresByKey } from '../entry-cause.ts';
 import { sweep } from '../sweep.ts';
 import { buildSpec, readStopRequest, stopRequestPath, writeEvidence } from './attempt-spec.ts';
 import { HeldBack } from './held-back.ts';
@@ -195,7 +197,9 @@ async function execute(
     budgetBytes: shownBudget,
     now: Date.now,
     readMemory,
-    admit: (candidates, atMs) => ledger.admit(candidates, atMs),
+    admit: (candidates, atMs, atMost) => ledger.admit(candidates, atMs, atMost),
+    mostForOne: () => mostForOne({ settings, memory: readMemory(), budget }),
+    failedBefore: failuresByKey(earlier),
     started: (tag, pid) => ledger.started(tag, pid, Date.now()),
     released: (tag) => ledger.released(tag, Date.now()),
     flush: (atMs) => {

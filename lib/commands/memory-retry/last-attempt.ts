@@ -1,23 +1,17 @@
 /** How did the last attempt at a stream end, and what would the next one get? Joblog, result, and the end of stderr. */
 import { EXIT, Failure } from '../../failure.ts';
 import type { Call } from '../../flags.ts';
-import type { AttemptResult, Cause } from '../../model.ts';
-import { classifyEnd, type EndEvidence, type Finding } from '../../policy/cause.ts';
+import { classifyEnd, type Finding } from '../../policy/cause.ts';
 import { counts } from '../../policy/charge.ts';
 import { TAIL_CHARS } from '../../policy/death-texts.ts';
-import {
-  addFailure,
-  decideRetry,
-  NO_FAILURES,
-  type Failures,
-  type RetryDecision,
-} from '../../policy/retry.ts';
+import { decideRetry, type Failures, type RetryDecision } from '../../policy/retry.ts';
 import { readTail } from '../../probe/log-tail.ts';
 import { readProcessTable } from '../../probe/processes.ts';
 import { attemptPaths, readResult } from '../../state/attempts.ts';
 import { readJoblog, type JoblogEntry } from '../../state/joblog.ts';
 import { projectPaths, type EpicPaths } from '../../state/paths.ts';
 import { openContext, type Context } from '../context.ts';
+import { causeOfEntry, evidenceOf, failuresOf } from '../entry-cause.ts';
 import { findAgent } from '../coordination-memory/find-agent.ts';
 import { checkLeases } from '../leases.ts';
 import { mostEver } from './reserve.ts';
@@ -47,7 +41,7 @@ export async function readLastAttempt(call: Call): Promise<LastAttempt> {
   const entry = own.at(-1);
   if (entry === undefined) throw new Failure(`${key} was never tried: ${paths.joblogPath} has no line of it`);
   const finding = findCause(call, context, paths, key, entry);
-  const failures = countFailures(own, finding.cause);
+  const failures = failuresOf([...own.slice(0, -1).map(causeOfEntry), finding.cause]);
   const atOnce = runningAt(entries, entry);
   const { estimateBytes, limitBytes, heapMb, peakBytes } = entry;
   const decision = decideRetry({
@@ -81,36 +75,6 @@ function findCause(call: Call, context: Context, paths: EpicPaths, key: string, 
     evidence: [`judged when it ended: ${entry.reason ?? known}`],
     confidence: 'certain',
   };
-}
-
-/** What the joblog's line alone tells. */
-function evidenceOf(entry: JoblogEntry, result?: AttemptResult): EndEvidence {
-  const reason = entry.reason ?? 'no reason was recorded';
-  const kinds = { 'killed-limit': 'limit', 'killed-user': 'user', stopped: 'interrupt' } as const;
-  const outcome = entry.outcome ?? 'failed';
-  const kind = outcome in kinds ? kinds[outcome as keyof typeof kinds] : undefined;
-  return {
-    // GNU parallel writes a signal beside exit code 0.
-    exitCode: entry.signal > 0 ? 128 + entry.signal : entry.exitval < 0 ? undefined : entry.exitval,
-    ...(result?.signal === undefined ? {} : { signal: result.signal, exitCode: undefined }),
-    ourAbort: kind && { kind, reason },
-    kernelKills: outcome === 'killed-kernel' ? { before: 0, after: 1 } : undefined,
-    startError:
-      outcome === 'not-started' || outcome === 'refused'
-        ? (/\bENOMEM\b/.exec(reason)?.[0] ?? reason)
-        : undefined,
-    durationMs: entry.runtimeMs,
-  };
-}
-
-/** The cause of a line: the recorded one, else what the line tells. */
-export function causeOfEntry(entry: JoblogEntry): Cause {
-  return entry.cause ?? classifyEnd(evidenceOf(entry)).cause;
-}
-
-/** Failures by family since the stream was last done; the last one's cause is known better than its line tells. */
-function countFailures(entries: readonly JoblogEntry[], lastCause: Cause): Failures {
-  return [...entries.slice(0, -1).map(causeOfEntry), lastCause].reduce(addFailure, NO_FAILURES);
 }
 
 /** Attempts of the epic that ran when this one ended, itself included. */

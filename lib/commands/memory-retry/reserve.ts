@@ -4,7 +4,8 @@ import type { Lease, MemorySnapshot, ProcessIdentity } from '../../model.ts';
 import type { Settings } from '../../settings-model.ts';
 import { decideAdmission, type AdmissionDecision } from '../../policy/admission.ts';
 import { heldByBreaker } from '../../policy/breaker-answer.ts';
-import { judgeCapacity, mostThatFits, type Capacity } from '../../policy/capacity.ts';
+import { decideAlone } from '../../policy/beside.ts';
+import { mostForOne } from '../../policy/capacity.ts';
 import { counts } from '../../policy/charge.ts';
 import type { AttemptNeeds } from '../../policy/retry.ts';
 import { readIdentity } from '../../probe/identity.ts';
@@ -65,11 +66,8 @@ export function tryReserve(context: Context, memory: MemorySnapshot, ask: Ask): 
       const facts = { settings, memory, leases, budget: undefined, nowMs, memoryOf: ledger };
       const asked = askBreaker(world, { id, owner: liveness.self });
       const isProbe = asked.allowed && asked.probe;
-      const capacity = judgeCapacity(facts);
-      const request = ask.alone ? wholeRoom(ask, capacity) : ask;
-      const admission = asked.allowed ? decideAdmission(facts, request) : heldByBreaker(facts, asked);
-      const decision =
-        ask.alone && admission.decision === 'admit' ? waitUntilAlone(admission, capacity) : admission;
+      const decide = ask.alone ? decideAlone : decideAdmission;
+      const decision = asked.allowed ? decide(facts, ask) : heldByBreaker(facts, asked);
       const next = remember(ledger, decision.memory);
       if (decision.decision !== 'admit') return { ledger: next, answer: { isProbe, decision } };
       const { estimateBytes, limitBytes, warning } = decision;
@@ -86,40 +84,14 @@ export function tryReserve(context: Context, memory: MemorySnapshot, ask: Ask): 
 }
 
 /** The largest share that one agent can ever get here. */
-export function mostEver(context: Context, memory: MemorySnapshot): number {
-  const facts = { settings: context.settings, memory, leases: [], budget: undefined };
-  return context.settings.enabled
-    ? (mostThatFits(judgeCapacity(facts))?.mostBytes ?? memory.totalBytes)
-    : memory.totalBytes;
+export function mostEver({ settings }: Context, memory: MemorySnapshot): number {
+  return settings.enabled ? mostForOne({ settings, memory, budget: undefined }) : memory.totalBytes;
 }
 
 function narrowed(settings: Settings, atMost: number | undefined): Settings {
   return atMost === undefined
     ? settings
     : { ...settings, maxConcurrentAgents: Math.min(atMost, settings.maxConcurrentAgents) };
-}
-
-/** Who runs alone is charged all the room, so that nobody is admitted beside it. */
-function wholeRoom(ask: Ask, { headroomBytes, liveAgents }: Capacity): Ask {
-  if (liveAgents > 0 || !Number.isFinite(headroomBytes)) return ask;
-  return { ...ask, estimateBytes: Math.max(ask.estimateBytes, headroomBytes) };
-}
-
-function waitUntilAlone(admission: AdmissionDecision, { liveAgents }: Capacity): AdmissionDecision {
-  if (liveAgents === 0) return admission;
-  const { liveAgents: live, maxConcurrent, memory, mode } = admission;
-  return {
-    decision: 'wait',
-    reason: `it must run alone, and ${liveAgents} ${liveAgents === 1 ? 'agent is' : 'agents are'} running`,
-    binding: 'caution',
-    shortByBytes: undefined,
-    retryAfterMs: 2000,
-    wouldFitBytes: 0,
-    liveAgents: live,
-    maxConcurrent,
-    memory,
-    mode,
-  };
 }
 
 function newLease(

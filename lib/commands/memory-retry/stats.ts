@@ -9,7 +9,7 @@ import { familyOf } from '../../policy/cause.ts';
 import { readJoblog, type JoblogEntry } from '../../state/joblog.ts';
 import { projectPaths, type EpicPaths } from '../../state/paths.ts';
 import { openContext } from '../context.ts';
-import { causeOfEntry } from './last-attempt.ts';
+import { causeOfEntry, entriesByKey } from '../entry-cause.ts';
 
 /** Exit 0, also where nothing was ever run: then all figures are 0. */
 export async function run(call: Call): Promise<Answer> {
@@ -70,15 +70,12 @@ export function countAttempts(runs: readonly (readonly JoblogEntry[])[]): Stats 
   const causes = new Map<Cause, number>();
   let [streams, attempts, retries, recovered, lost, memoryFailures] = [0, 0, 0, 0, 0, 0];
   for (const entries of runs) {
-    const byKey = new Map<string, Cause[]>();
-    for (const entry of entries) {
-      if (entry.key === undefined) continue;
-      const cause = causeOfEntry(entry);
-      byKey.set(entry.key, [...(byKey.get(entry.key) ?? []), cause]);
+    const byKey = [...entriesByKey(entries).values()].map((own) => own.map(causeOfEntry));
+    for (const cause of byKey.flat()) {
       causes.set(cause, (causes.get(cause) ?? 0) + 1);
       if (familyOf(cause) === 'memory') memoryFailures += 1;
     }
-    for (const ends of byKey.values()) {
+    for (const ends of byKey) {
       const failed = ends.filter((cause) => cause !== 'success').length;
       streams += 1;
       attempts += ends.length;

@@ -1,0 +1,90 @@
+/** What is the result of an attempt that ended, or that could not be started? Its figures, and its end judged by what it left. */
+import { errorCode, type Failure } from '../failure.ts';
+import type { AttemptResult, Outcome } from '../model.ts';
+import { classifyEnd } from '../policy/cause.ts';
+import { TAIL_CHARS } from '../policy/death-texts.ts';
+import { judgeOutcome } from '../policy/outcome.ts';
+import { readTail } from '../probe/log-tail.ts';
+import type { AttemptEnd, AttemptSpec, AttemptView } from './engine.ts';
+
+/** What is known of an attempt beside how its process ended. */
+export interface EndedAttempt {
+  readonly spec: AttemptSpec;
+  readonly kernelKillsBefore: number | undefined;
+  readonly stoppedByUs: { readonly outcome: Outcome; readonly reason: string } | undefined;
+  /** Why a tool of it was ended at the limit; undefined: none was. */
+  readonly toolStopped: string | undefined;
+}
+
+/** What the world tells; each is asked only where the end needs it. */
+export interface EndWorld {
+  readonly stopRequest: (key: string) => string | undefined;
+  readonly readKernelKills: () => number | undefined;
+  readonly machineWasShort: () => boolean;
+}
+
+/** The result of an attempt whose main process has ended; its logs must be where they were written. */
+export function resultOfEnd(
+  { spec, kernelKillsBefore, stoppedByUs, toolStopped }: EndedAttempt,
+  view: AttemptView,
+  { atMs, ceilingKills, ceilingReached, exitCode, signal }: AttemptEnd,
+  world: EndWorld,
+): AttemptResult {
+  // One that ended well costs no look at anything.
+  const isOpen = stoppedByUs === undefined && !(exitCode === 0 && signal === undefined);
+  const isKill = isOpen && (signal === 'SIGKILL' || exitCode === 137);
+  const judged = judgeOutcome({
+    exitCode,
+    signal,
+    stoppedByUs,
+    toolStopped,
+    ceilingKills,
+    ceilingReached,
+    stopRequest: world.stopRequest(spec.key),
+    kernelKills: isKill ? { before: kernelKillsBefore, after: world.readKernelKills() } : undefined,
+    machineWasShort: isKill && world.machineWasShort(),
+    stderrTail: isOpen ? readTail(spec.stderrPath, TAIL_CHARS) : undefined,
+    durationMs: atMs - view.startedMs,
+  });
+  return {
+    key: spec.key,
+    attempt: spec.attempt,
+    outcome: judged.outcome,
+    exitCode,
+    signal,
+    startedMs: view.startedMs,
+    endedMs: atMs,
+    estimateBytes: spec.estimateBytes,
+    limitBytes: spec.limitBytes,
+    heapMb: spec.heapMb,
+    peakBytes: view.peakBytes,
+    peakKind: view.peakKind,
+    averageBytes: view.averageBytes,
+    samples: view.samples,
+    reason: judged.reason,
+    cause: judged.cause,
+  };
+}
+
+/** The result of an attempt that could not be started. */
+export function resultOfNoStart(spec: AttemptSpec, failure: Failure, nowMs: number): AttemptResult {
+  const startError = errorCode(failure.cause) ?? failure.message;
+  return {
+    key: spec.key,
+    attempt: spec.attempt,
+    outcome: 'not-started',
+    exitCode: 127,
+    signal: undefined,
+    startedMs: nowMs,
+    endedMs: nowMs,
+    estimateBytes: spec.estimateBytes,
+    limitBytes: spec.limitBytes,
+    heapMb: spec.heapMb,
+    peakBytes: undefined,
+    peakKind: undefined,
+    averageBytes: undefined,
+    samples: 0,
+    reason: failure.message,
+    cause: classifyEnd({ startError }).cause,
+  };
+}
