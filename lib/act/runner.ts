@@ -194,8 +194,9 @@ export class Run {
     this.#agents.keep(result);
     this.#tell(events);
     this.#nextAdmitMs = 0;
-    // The last agent's end may end the run: look for what it left at once, not in a second.
-    if (!this.#queue.has('waiting') && !this.#queue.has('running')) this.#fullMs = -Infinity;
+    // The last agent's end may end the run, and what is tried again waits until nothing is left: look at once, not in a second.
+    const isLast = !this.#queue.has('waiting') && !this.#queue.has('running');
+    if (isLast || events.length > 0) this.#fullMs = -Infinity;
   }
 
   #admit(nowMs: number): void {

@@ -1,5 +1,5 @@
 /** What of ours is of no more use? Void leases, what dead agents left running, temporary files and locks of dead processes. */
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { sweepGroups } from '../act/ceiling-group.ts';
 import { fileFacts, listDir, readText, removeFile } from '../files.ts';
 import type { Lease } from '../model.ts';
@@ -7,6 +7,7 @@ import { counts } from '../policy/charge.ts';
 import { readIdentity } from '../probe/identity.ts';
 import { readProcessTable } from '../probe/processes.ts';
 import { ledgerPath, updateLedger, withoutLeases } from '../state/ledger.ts';
+import { projectPaths } from '../state/paths.ts';
 import { readAgents, type AgentTree } from './agents.ts';
 import type { Context } from './context.ts';
 import { endAgents } from './end-agents.ts';
@@ -19,6 +20,8 @@ export interface Swept {
   readonly freedBytes: number;
   readonly files: readonly string[];
 }
+
+type Here = Pick<Context, 'projectDir' | 'nowMs' | 'liveness'>;
 
 /** Our temporary files are renamed within milliseconds; one this old was left by a kill. */
 const OLD_MS = 60_000;
@@ -78,22 +81,42 @@ function adopt({ lease, life, members }: AgentTree): [string, Lease][] {
   return owner === undefined ? [] : [[lease.id, { ...lease, owner, state: 'running' }]];
 }
 
-/** Temporary files, and second locks whose holder is dead. */
-function sweepFiles(dir: string, context: Context): string[] {
+/**
+ * What a kill left of our own writing in the logs and the folders of runs: of one epic, or of all of the project. Answers
+ * the names, from the project's folder on.
+ */
+export function sweepRecords(context: Here, epic?: string): string[] {
+  const { logsDir, projectDir, runsDir } = projectPaths(context.projectDir);
+  const runs = (epic === undefined ? listDir(runsDir) : [epic]).map((name) => join(runsDir, name));
+  const streams = runs.flatMap((run) => listFolders(run));
+  return [logsDir, ...runs, ...streams].flatMap((dir) =>
+    sweepFiles(dir, context).map((name) => relative(projectDir, join(dir, name))),
+  );
+}
+
+function listFolders(dir: string): string[] {
+  return listDir(dir)
+    .map((name) => join(dir, name))
+    .filter((path) => fileFacts(path)?.isDirectory === true);
+}
+
+/** Temporary files, and second locks whose holder is dead; the names of those that went. */
+function sweepFiles(dir: string, context: Here): string[] {
   const removed: string[] = [];
   for (const name of listDir(dir)) {
+    const isTemporary = /\.\d+\.[0-9a-z.]+\.tmp$/.test(name);
+    const isTakeover = /\.lock\.[0-9a-f]{18}$/.test(name);
+    if (!isTemporary && !isTakeover) continue;
     const path = join(dir, name);
     const old = context.nowMs - (fileFacts(path)?.modifiedMs ?? context.nowMs) >= OLD_MS;
-    const isTemporary = /\.\d+\.[0-9a-z.]+\.tmp$/.test(name);
-    const isDeadTakeover = /\.lock\.[0-9a-f]{18}$/.test(name) && !isHeld(path, context);
-    if (!old || (!isTemporary && !isDeadTakeover)) continue;
+    if (!old || (isTakeover && isHeld(path, context))) continue;
     removeFile(path);
     removed.push(basename(path));
   }
   return removed;
 }
 
-function isHeld(path: string, context: Context): boolean {
+function isHeld(path: string, context: Here): boolean {
   const text = readText(path) ?? '';
   const pid = /"pid":(\d+)/.exec(text)?.[1];
   const startTicks = /"startTicks":(\d+)/.exec(text)?.[1];

@@ -20,10 +20,12 @@ const HEAD = `# Settings of claude-pm-memory: every key with its default. Genera
 # Sizes take units (8GB, 512MB), times too (30s, 2m); MB and GB are binary. Sections of other tools may stand here too.
 `;
 
-const AGENTS = `# How agents of each kind are started and bounded; {prompt}, {key}, {title}, {epic}, {issue}, {stream} are filled in.
+const AGENTS = `# How agents of each kind are started and bounded; {prompt}, {key}, {title}, {epic}, {issue}, {stream}, {session} are filled in.
 # agents:
 #   general-purpose:
 #     command: [claude, -p, "{prompt}"]   # ${KIND_KEYS.command.meaning}
+#     # resume_command: [claude, -p, "go on", --resume, "{session}"]   # needs --session-id, "{session}" in command
+#     # transcript: "~/.claude/projects/{cwd-slug}/{session}.jsonl"
 #     memory: 2GB                         # ${KIND_KEYS.memory.meaning}
 #     limit: 4GB                          # ${KIND_KEYS.limit.meaning}
 #     heap: 2048                          # ${KIND_KEYS.heap.meaning}

@@ -17,7 +17,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(stateDir, { recursive: true, force: true }));
 
-const open = (availableBytes: number, settings: Settings): RunLedger =>
+const open = (availableBytes: number | (() => number), settings: Settings): RunLedger =>
   new RunLedger({
     stateDir,
     liveness: { self: readSelf(), isAlive },
@@ -25,7 +25,7 @@ const open = (availableBytes: number, settings: Settings): RunLedger =>
     epic: 'shop',
     settings,
     budget: undefined,
-    readMemory: () => someMemory(availableBytes),
+    readMemory: () => someMemory(typeof availableBytes === 'number' ? availableBytes : availableBytes()),
   });
 
 describe('RunLedger.admit', () => {
@@ -48,5 +48,41 @@ describe('RunLedger.admit', () => {
     expect(loadLedger(stateDir).leases.map(({ id, key, state }) => [id, key, state])).toEqual(
       reserved.map(({ tag, planned: { stream } }) => [tag, stream.key, 'starting']),
     );
+  }); // prettier-ignore
+
+  it('starts no more than so many of a run where memory has run out, and says so', () => {
+    const ledger = open(12 * GIB, someSettings());
+    const all = [a, c].map((stream) => somePlanned(stream));
+    const [first, second] = ledger.admit(all, 1000, 1);
+    expect([first?.decision.decision, second?.decision]).toEqual([
+      'admit',
+      expect.objectContaining({
+        decision: 'wait',
+        reason: expect.stringMatching(/^at most 1 agent/) as string,
+      }),
+    ]);
+    ledger.released(first?.tag ?? '', 1000);
+    expect(ledger.admit(all.slice(1), 1000, 1)[0]?.decision.decision).toBe('admit');
+  });
+
+  it('lets one that must run alone wait for the others, gives it all the room, and starts nobody beside it', () => {
+    let availableBytes = 12 * GIB;
+    const ledger = open(() => availableBytes, someSettings());
+    const alone = somePlanned(c, { alone: true, estimateFrom: 'retry' });
+    const [first] = ledger.admit([somePlanned(a)], 1000);
+    const [waits, goesOn] = ledger.admit([alone, somePlanned(b)], 1000);
+    expect([waits?.decision.decision, waits?.decision.reason]).toEqual(['wait', 'it must run alone, and 1 agent is running']);
+    // B conflicts with nothing that was admitted at this look.
+    expect(goesOn?.decision.decision).toBe('admit');
+    for (const answer of [first, goesOn]) ledger.released(answer?.tag ?? '', 1000);
+
+    const [starts] = ledger.admit([alone], 1000);
+    // Also where memory comes free meanwhile.
+    availableBytes = 16 * GIB;
+    const [next] = ledger.admit([somePlanned(a)], 1000);
+    // Its estimate stays what is expected of it; the lease is charged what nobody else may have.
+    expect(starts?.decision).toMatchObject({ decision: 'admit', estimateBytes: GIB });
+    expect(loadLedger(stateDir).leases.map(({ estimateBytes }) => estimateBytes)).toEqual([10 * GIB]);
+    expect([next?.decision.decision, next?.decision.reason]).toEqual(['wait', `${c.key} must run alone, and it is running`]);
   }); // prettier-ignore
 });

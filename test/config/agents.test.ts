@@ -7,18 +7,24 @@ test('a kind gives its command, sizes in bytes, heap and variables', async () =>
   const project = [
     'agents:',
     '  backend-specialist:',
-    '    command: claude -p   {prompt}',
+    '    command: claude -p   {prompt} --session-id {session}',
     '    memory: 1.5GB',
     '    limit: 4096 MB',
     '    heap: 2GB',
     '    env: { A: 1, B: "two words", C: , D: true, E: 0x10 }',
+    '    resume_command: claude -p go --resume {session}',
+    '    transcript: ~/t/{session}.jsonl',
     '  Any Name.2:',
     '    command: [sh, -c, "echo \'$1\' \\"x\\"", ""]',
   ].join('\n');
   const { settings } = await load({ project });
   expect(Object.fromEntries(settings.agents)).toEqual({
     'backend-specialist': {
-      command: ['claude', '-p', '{prompt}'],
+      command: ['claude', '-p', '{prompt}', '--session-id', '{session}'],
+      resume: {
+        command: ['claude', '-p', 'go', '--resume', '{session}'],
+        transcript: expect.stringMatching(/^\/.*\/t\/\{session\}\.jsonl$/) as string,
+      },
       estimateBytes: 1.5 * GIB,
       limitBytes: 4 * GIB,
       heapMb: 2048,
@@ -56,7 +62,7 @@ test('the values of variables, which may be secrets, are not among what is shown
 const KIND = 'agents:\n  x:\n    ';
 const SLIPS: readonly [string, RegExp][] = [
   ['agents: [a]', /^P:1 agents: must be a map of keys$/],
-  ['agents:\n  x: 1', /^P:2 agents\.x: must be a map; allowed: command, memory, limit, heap, env$/],
+  ['agents:\n  x: 1', /^P:2 agents\.x: must be a map; allowed: command, resume_command, transcript, memory, limit, heap, env$/],
   ['agents:\n  x:', /^P:2 agents\.x: must be a map/],
   ['agents:\n  x: {limit: 1GB}\n  x: {limit: 1GB}', /^P:3 agents\.x: is written twice$/],
   ['agents:\n  __proto__: {limit: 1GB}', /^P:2 agents\.__proto__: is no name for a kind/],
@@ -74,6 +80,10 @@ const SLIPS: readonly [string, RegExp][] = [
   [`${KIND}command: [a, [b]]`, /may hold words only/],
   [`${KIND}command: ["a\\0b"]`, /holds a NUL character/],
   [`${KIND}command: { a: b }`, /agents\.x\.command: must be one value, no map; allowed: a list of words/],
+  [`${KIND}resume_command: []`, /agents\.x\.resume_command: has no words: name a program/],
+  [`${KIND}command: [a, "{session}"]\n    resume_command: [a]\n    transcript: t.jsonl`, /agents\.x\.transcript: "t\.jsonl" names no \{session\}; allowed: a path with \{session\} in it$/],
+  [`${KIND}transcript: "t/{session}"`, /^P:3 agents\.x\.transcript: says nothing without agents\.x\.resume_command$/],
+  [`${KIND}command: [a]\n    resume_command: [a, "{session}"]`, /^P:4 agents\.x\.resume_command: goes on with a session that agents\.x\.command \(P:3\) never begins/],
   [`${KIND}memory: lots`, /agents\.x\.memory: "lots" is no size; allowed: 16MB to 1024GB/],
   [`${KIND}memory: 010GB`, /is no size/],
   [`${KIND}memory: 0x10`, /is no size/],

@@ -9,6 +9,7 @@ import {
   isRunning,
   keyValues,
   makeLab,
+  ONCE,
   readJobs,
   ROOMY,
   streamsFile,
@@ -155,7 +156,7 @@ describe('the monitor, which once measured itself', () => {
     const lab = makeLab();
     lab.write('hold.cjs', 'const held = Buffer.alloc(150 * 2 ** 20, 1); setTimeout(() => { require("fs").writeFileSync("survived", held.subarray(0, 1)); }, 5000);'); // prettier-ignore
     streamsFile(lab, [{ id: 'A', command: [process.execPath, 'hold.cjs'], memory: '50MB', limit: '100MB' }]);
-    const ended = await lab.run(NAME, ['e', 'run', '--streams', 'streams.yaml', ...ROOMY]);
+    const ended = await lab.run(NAME, ['e', 'run', '--streams', 'streams.yaml', ...ROOMY, ...ONCE]);
     expect([ended.status, lab.read('survived'), lab.processes()]).toEqual([30, '', []]);
     expect(readJobs(lab, 'e')[0]?.outcome).toBe('killed-limit');
   });

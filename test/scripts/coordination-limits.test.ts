@@ -9,6 +9,7 @@ import {
   makeLab,
   mostAtOnce,
   readJobs,
+  ONCE,
   ROOMY,
   runLines,
   streamsFile,
@@ -18,7 +19,7 @@ import {
 
 const NAME = 'coordination-memory';
 const GRACE = ['--set', 'memory_management.cleanup_timeout=1'];
-const STREAMS = ['--streams', 'streams.yaml', ...ROOMY, ...GRACE];
+const STREAMS = ['--streams', 'streams.yaml', ...ROOMY, ...GRACE, ...ONCE];
 const MIB = 1024 ** 2;
 
 /** A program that grows by steps to so many MB above its start, then waits for `go` (or, with `end`, ends). */

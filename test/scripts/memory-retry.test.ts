@@ -1,12 +1,13 @@
 /** Does memory-retry tell real deaths apart, try again what is worth it, and leave nothing behind? */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { classifyEnd } from '../../lib/policy/cause.ts';
 import { readKernelOomKills } from '../../lib/probe/kernel.ts';
 import { callSource } from '../support/call-script.ts';
-import { ROOMY, keyValues, makeLab, waitFor, type Ended, type Lab } from '../support/scripts.ts';
+import { makeGroup } from '../support/group.ts';
+import { ONCE, ROOMY, keyValues, makeLab, waitFor, type Ended, type Lab } from '../support/scripts.ts';
 
 /** Fast, and deciding by their own words however small or busy the machine is. */
 const QUICK = [
@@ -201,37 +202,6 @@ describe('a real death', () => {
     });
   });
 });
-
-/** A memory cgroup of ours with 64 MB, where this user may make one. */
-function makeGroup(): { dir: string; kills: () => number } | undefined {
-  for (const [base, limit, counter] of [
-    ['/sys/fs/cgroup/memory', 'memory.limit_in_bytes', 'memory.oom_control'],
-    ['/sys/fs/cgroup', 'memory.max', 'memory.events'],
-  ] as const) {
-    const dir = join(base, `claude-pm-test-${process.pid}-${performance.now()}`);
-    try {
-      mkdirSync(dir);
-    } catch {
-      continue;
-    }
-    if (!existsSync(join(dir, limit))) {
-      rmdirSync(dir);
-      continue;
-    }
-    onTestFinished(async () => {
-      await waitFor(() => readFileSync(join(dir, 'cgroup.procs'), 'utf8') === '', 'the end of the group');
-      rmdirSync(dir);
-    });
-    writeFileSync(join(dir, limit), String(64 * 1024 ** 2));
-    // With swap beside it the limit would be no limit.
-    for (const swap of ['memory.swap.max', 'memory.swappiness'])
-      if (existsSync(join(dir, swap))) writeFileSync(join(dir, swap), '0');
-    const kills = (): number =>
-      Number(/^oom_kill (\d+)$/m.exec(readFileSync(join(dir, counter), 'utf8'))?.[1]);
-    return { dir, kills };
-  }
-  return undefined;
-}
 
 describe('a kill by the kernel', () => {
   it('in a cgroup is told by its counter, and by the counter of the machine alone only probably', async (context) => {
@@ -437,6 +407,7 @@ describe('a stream of an epic', () => {
       '--streams',
       file(),
       ...ROOMY,
+      ...ONCE,
       '--set',
       'memory_management.cleanup_timeout=1',
     ]);

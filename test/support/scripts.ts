@@ -92,6 +92,9 @@ export function makeLab(): Lab {
   return lab;
 }
 
+/** One attempt, however it ends for want of memory. */
+export const ONCE = ['--set', 'retry.memory_attempts=0'];
+
 function startProgram(all: readonly string[], world: World, options: StartOptions = {}): Started {
   const [program = '', ...words] = all;
   const child = spawn(program, words, {
@@ -232,6 +235,7 @@ export interface JobLine {
   readonly attempt: number;
   readonly outcome: string;
   readonly reason: string;
+  readonly cause: string;
 }
 
 /** The joblog of an epic, read by its columns alone. */
@@ -255,6 +259,7 @@ export function readJobs(lab: World, epic: string): JobLine[] {
         attempt: Number(cell('Attempt')),
         outcome: cell('Outcome'),
         reason: cell('Reason'),
+        cause: cell('Cause'),
       },
     ];
   });

@@ -6,7 +6,7 @@ import { sweptAnswer } from '../../output/swept.ts';
 import { logLine } from '../../state/epic.ts';
 import { projectPaths } from '../../state/paths.ts';
 import { openContext } from '../context.ts';
-import { sweep } from '../sweep.ts';
+import { sweep, sweepRecords } from '../sweep.ts';
 
 /** Only leases of this epic in this project. */
 export async function run(call: Call): Promise<Answer> {
@@ -25,5 +25,6 @@ export async function run(call: Call): Promise<Answer> {
     );
   }
 
-  return sweptAnswer(swept, EXIT.ok, context.warnings);
+  const torn = sweepRecords(context, paths.epic);
+  return sweptAnswer({ ...swept, files: [...swept.files, ...torn] }, EXIT.ok, context.warnings);
 }

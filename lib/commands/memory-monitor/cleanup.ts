@@ -9,7 +9,7 @@ import { sweptAnswer } from '../../output/swept.ts';
 import { ledgerLockPath, ledgerPath, loadLedger } from '../../state/ledger.ts';
 import { projectPaths } from '../../state/paths.ts';
 import { openContext, type Context } from '../context.ts';
-import { sweep } from '../sweep.ts';
+import { sweep, sweepRecords } from '../sweep.ts';
 
 export const KEEP_MS = 30 * 86_400_000;
 
@@ -21,9 +21,10 @@ export async function run(call: Call): Promise<Answer> {
   const aside = putDamagedAside(context);
   const swept = await sweep(context, () => true);
   const old = removeOldRuns(context, keepMs);
+  const torn = sweepRecords(context);
 
   return sweptAnswer(
-    { ...swept, files: [...swept.files, ...old], ...(aside === undefined ? {} : { aside }) },
+    { ...swept, files: [...swept.files, ...old, ...torn], ...(aside === undefined ? {} : { aside }) },
     EXIT.ok,
     context.warnings,
   );
