@@ -34,6 +34,8 @@ interface RunLedgerOptions {
   readonly settings: Settings;
   readonly budget: Budget | undefined;
   readonly readMemory: () => MemorySnapshot;
+  /** The lease of the agent that called the run; undefined: none did. */
+  readonly within?: string | undefined;
 }
 
 /** Leases are renewed this often, for readers in other containers, which cannot see our processes. */
@@ -85,7 +87,7 @@ export class RunLedger {
    * conflict, for none beside one that must run alone, and for at most so many of this run at once.
    */
   admit(candidates: readonly PlannedStream[], nowMs: number, atMost = Infinity): Answered[] {
-    const { stateDir, liveness, settings, budget } = this.#options;
+    const { stateDir, liveness, settings, budget, within } = this.#options;
     return this.#update((before) => {
       let ledger = this.#applyChanges(before, nowMs);
       let leases = this.#check(ledger, nowMs);
@@ -103,9 +105,11 @@ export class RunLedger {
       for (const planned of candidates) {
         if (started.some((other) => areApart(other, planned.stream))) continue;
         const facts = { settings, memory, leases, budget, nowMs, memoryOf: ledger };
-        const decide = planned.alone === true ? decideAlone : decideAdmission;
         const narrow = this.#narrowReason(atMost);
-        const free = decide(facts, requestOf(planned));
+        const free =
+          planned.alone === true
+            ? decideAlone(facts, requestOf(planned), within)
+            : decideAdmission(facts, requestOf(planned));
         const decision = narrow === undefined ? free : waitInstead(free, narrow);
         const tag = decision.decision !== 'admit' ? '' : started.length === 0 ? first : newTag();
         answers.push({ planned, tag, decision: asAsked(decision, planned) });

@@ -1,6 +1,6 @@
 /** coordination-memory EPIC run: the main job. Settings, facts, plan, the loop, words, exit code. */
 import { openCeilings, type Ceilings } from '../../act/ceiling.ts';
-import { openLocalEngine } from '../../act/local-engine.ts';
+import { openLocalEngine, TAG_VARIABLE } from '../../act/local-engine.ts';
 import { Run } from '../../act/runner.ts';
 import { setFlagsFromString } from 'node:v8';
 import { EXIT, Failure } from '../../failure.ts';
@@ -166,6 +166,7 @@ async function execute(
     settings,
     budget,
     readMemory,
+    within: call.env[TAG_VARIABLE],
   });
   const engine = openLocalEngine(
     () => Math.min(budgetBytes ?? Infinity, readMemory().availableBytes - settings.admission.safetyBytes),

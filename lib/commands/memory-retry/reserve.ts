@@ -66,8 +66,9 @@ export function tryReserve(context: Context, memory: MemorySnapshot, ask: Ask): 
       const facts = { settings, memory, leases, budget: undefined, nowMs, memoryOf: ledger };
       const asked = askBreaker(world, { id, owner: liveness.self });
       const isProbe = asked.allowed && asked.probe;
-      const decide = ask.alone ? decideAlone : decideAdmission;
-      const decision = asked.allowed ? decide(facts, ask) : heldByBreaker(facts, asked);
+      const decide = (): AdmissionDecision =>
+        ask.alone ? decideAlone(facts, ask, undefined) : decideAdmission(facts, ask);
+      const decision = asked.allowed ? decide() : heldByBreaker(facts, asked);
       const next = remember(ledger, decision.memory);
       if (decision.decision !== 'admit') return { ledger: next, answer: { isProbe, decision } };
       const { estimateBytes, limitBytes, warning } = decision;
