@@ -60,6 +60,8 @@ export class RunLedger {
   readonly #started = new Map<string, number>();
   readonly #released = new Set<string>();
   readonly #own = new Map<string, Own>();
+  /** Some agent of this run had to run alone; most runs have none, and then nobody looks. */
+  #hasAlone = false;
   #dirtySinceMs: number | undefined;
   /** Starts that find out for a half-open breaker. */
   readonly #probes = new Set<string>();
@@ -123,6 +125,7 @@ export class RunLedger {
         leases = [...leases, { lease, life: 'live', treeBytes: undefined }];
         const { alone = false, stream } = planned;
         this.#own.set(tag, { key: stream.key, alone, ended: false, privateBytes: 0 });
+        this.#hasAlone ||= alone;
         started.push(planned.stream);
         if (gate.probe) this.#probes.add(tag);
         // Half-open: one start finds out for the whole machine.
@@ -140,6 +143,7 @@ export class RunLedger {
 
   /** Why nothing more of this run may start beside what runs of it; undefined: it may, if it fits. */
   #narrowReason(atMost: number): string | undefined {
+    if (atMost === Infinity && !this.#hasAlone) return undefined;
     const running = [...this.#own.values()].filter(({ ended }) => !ended);
     const alone = running.find((own) => own.alone);
     if (alone) return `${alone.key} must run alone, and it is running`;
