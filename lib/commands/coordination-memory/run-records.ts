@@ -82,9 +82,8 @@ export class RunRecords {
     );
   }
 
-  /** Writes what is not written yet, and waits for receivers of alerts at most their time limit. */
+  /** Waits for receivers of alerts at most their time limit. */
   async close(): Promise<void> {
-    this.flush(Date.now(), true);
     await this.#sender.drain(this.#timeoutMs);
   }
 }

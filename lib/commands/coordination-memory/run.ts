@@ -245,6 +245,7 @@ async function execute(
   const release = takeSignals((signal) => session.interrupt(signal));
   try {
     const summary = await session.finish();
+    records.flush(Date.now(), true);
     return { summary, say };
   } finally {
     release();
