@@ -3,7 +3,9 @@ import {
   appendFileSync,
   closeSync,
   existsSync,
+  fstatSync,
   fsyncSync,
+  futimesSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -57,26 +59,39 @@ function attempt<T>(what: string, path: string, deed: () => T): T {
   }
 }
 
-/** The file's text, or undefined where there is no such file. @throws Failure where it cannot be read. */
-export function readText(path: string): string | undefined {
-  if (isAbsent(path)) return undefined;
+/** The same, and undefined where what is asked for is not there. */
+function unlessAbsent<T>(what: string, path: string, deed: () => T): T | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    return deed();
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return undefined;
-    throw fileFailure('read', path, error);
+    throw fileFailure(what, path, error);
   }
+}
+
+/** The file's text, or undefined where there is no such file. @throws Failure where it cannot be read. */
+export function readText(path: string): string | undefined {
+  return isAbsent(path) ? undefined : unlessAbsent('read', path, () => readFileSync(path, 'utf8'));
+}
+
+/** The file's bytes, undefined where there is no file. With `usedMs`, this use is noted in the file's access time. */
+export function readBytes(path: string, usedMs?: number): Buffer | undefined {
+  return unlessAbsent('read', path, () => {
+    const fd = openSync(path, 'r');
+    try {
+      const bytes = readFileSync(fd);
+      // By the descriptor: at the path there may be another file by now, whose times are not ours.
+      if (usedMs !== undefined) futimesSync(fd, usedMs / 1000, fstatSync(fd).mtimeMs / 1000);
+      return bytes;
+    } finally {
+      closeSync(fd);
+    }
+  });
 }
 
 /** Names in a folder, sorted; empty where there is no such folder. */
 export function listDir(path: string): string[] {
-  if (isAbsent(path)) return [];
-  try {
-    return readdirSync(path).sort();
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return [];
-    throw fileFailure('list', path, error);
-  }
+  return isAbsent(path) ? [] : (unlessAbsent('list', path, () => readdirSync(path).sort()) ?? []);
 }
 
 /**
@@ -106,6 +121,7 @@ export function isThere(path: string): boolean {
 export function fileFacts(path: string):
   | {
       readonly modifiedMs: number;
+      readonly accessedMs: number;
       readonly bytes: number;
       readonly isDirectory: boolean;
       readonly isFile: boolean;
@@ -115,6 +131,7 @@ export function fileFacts(path: string):
     const facts = statSync(path);
     return {
       modifiedMs: facts.mtimeMs,
+      accessedMs: facts.atimeMs,
       bytes: facts.size,
       isDirectory: facts.isDirectory(),
       isFile: facts.isFile(),
@@ -138,11 +155,24 @@ function temporaryName(path: string): string {
   return `${path}.${process.pid}.${process.hrtime.bigint().toString(36)}.${sequence}.tmp`;
 }
 
-function writeNew(path: string, text: string, mode: number, durable: boolean): void {
+/** Times that a file shall bear, epoch milliseconds. */
+export interface FileTimes {
+  readonly accessedMs: number;
+  readonly modifiedMs: number;
+}
+
+function writeNew(
+  path: string,
+  content: string | Uint8Array,
+  mode: number,
+  durable: boolean,
+  times?: FileTimes,
+): void {
   const fd = openSync(path, 'wx', mode);
   try {
-    const data = Buffer.from(text);
+    const data = typeof content === 'string' ? Buffer.from(content) : content;
     for (let written = 0; written < data.length;) written += writeSync(fd, data, written);
+    if (times) futimesSync(fd, times.accessedMs / 1000, times.modifiedMs / 1000);
     if (durable) fsyncSync(fd);
   } finally {
     closeSync(fd);
@@ -155,12 +185,13 @@ function writeNew(path: string, text: string, mode: number, durable: boolean): v
  */
 export function replaceFile(
   path: string,
-  text: string,
-  options: { mode?: number; durable?: boolean } = {},
+  content: string | Uint8Array,
+  options: { mode?: number; durable?: boolean; times?: FileTimes } = {},
 ): void {
   const temporary = temporaryName(path);
   attempt('write', path, () => {
-    const write = (): void => writeNew(temporary, text, options.mode ?? FILE_MODE, options.durable ?? false);
+    const write = (): void =>
+      writeNew(temporary, content, options.mode ?? FILE_MODE, options.durable ?? false, options.times);
     try {
       try {
         write();
@@ -197,8 +228,13 @@ export function createFile(path: string, text: string, mode: number = FILE_MODE)
 
 /** Appends one line by a single write. Records under 1 KB are not torn by a kill; readers must skip a torn last line all the same. */
 export function appendLine(path: string, line: string, options: { mode?: number } = {}): void {
+  appendText(path, `${line}\n`, options);
+}
+
+/** Appends a text as it is, by a single write. */
+export function appendText(path: string, text: string, options: { mode?: number } = {}): void {
   attempt('append to', path, () => {
-    const append = (): void => appendFileSync(path, `${line}\n`, { mode: options.mode ?? FILE_MODE });
+    const append = (): void => appendFileSync(path, text, { mode: options.mode ?? FILE_MODE });
     try {
       append();
     } catch (error) {

@@ -27,6 +27,18 @@ export interface RetrySettings {
   readonly backoffCapMs: number;
 }
 
+/** What bounds the prompt cache. */
+export interface CacheSettings {
+  /** From the moment an entry was set. */
+  readonly ttlMs: number;
+  readonly maxBytes: number;
+  readonly maxEntries: number;
+  /** At this share of either limit the least recently used entries go, down to half of the limit. */
+  readonly evictShare: number;
+  /** Least time between two sweeps of what has expired. */
+  readonly sweepEveryMs: number;
+}
+
 /** Whether agents get a limit of the kernel's own where the machine gives one. */
 export type KernelCeiling = 'auto' | 'off';
 
@@ -121,6 +133,7 @@ export interface Settings {
     /** A probe that lived this long without a memory event has passed. */
     readonly probeMs: number;
   };
+  readonly promptCache: CacheSettings;
   readonly retry: RetrySettings;
   readonly alerts: AlertSettings;
   readonly agents: ReadonlyMap<string, AgentKind>;

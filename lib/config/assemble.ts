@@ -71,6 +71,13 @@ export function assemble(
       availableBytes: mb('circuit_breaker.available_mb'),
       probeMs: ms('circuit_breaker.probe'),
     },
+    promptCache: {
+      ttlMs: ms('prompt_cache.ttl'),
+      maxBytes: mb('prompt_cache.max_mb'),
+      maxEntries: number('prompt_cache.max_entries'),
+      evictShare: share('prompt_cache.evict_at'),
+      sweepEveryMs: ms('prompt_cache.cleanup_interval'),
+    },
     alerts: {
       webhook: receivers.webhook,
       command: receivers.command,

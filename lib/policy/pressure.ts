@@ -169,6 +169,11 @@ export function decideHandling(facts: {
 export const BUILT_IN = [
   { name: 'hold', from: 'critical', meaning: 'no agent is admitted beside those that run' },
   { name: 'void-leases', from: 'warning', meaning: 'gives back what the dead hold, ends what they left' },
+  {
+    name: 'prompt-cache',
+    from: 'warning',
+    meaning: 'drops half of the prompt cache, at critical three quarters',
+  },
   { name: 'logs', from: 'warning', meaning: 'removes records of runs older than 30 days' },
 ] as const satisfies readonly { name: string; from: PressureLevel; meaning: string }[];
 

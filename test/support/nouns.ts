@@ -39,6 +39,13 @@ export function someSettings({ admission, ...change }: SettingsChange = {}): Set
       kernelCeiling: 'off',
     },
     pressure: { warningShare: 0.7, criticalShare: 0.85, cooldownMs: 60_000, handlers: [] },
+    promptCache: {
+      ttlMs: 300_000,
+      maxBytes: 50 * MIB,
+      maxEntries: 500,
+      evictShare: 0.8,
+      sweepEveryMs: 60_000,
+    },
     circuitBreaker: {
       failures: 3,
       windowMs: 300_000,

@@ -7,14 +7,17 @@ import { holdLeftMs, planHoldUntil } from '../../policy/hold.ts';
 import type { BuiltInName, PlannedHandler, PressureJudgement } from '../../policy/pressure.ts';
 import { readProcessTable } from '../../probe/processes.ts';
 import { loadLedger, updateLedger, withPressureHold } from '../../state/ledger.ts';
-import { formatDuration, MIB } from '../../units.ts';
+import { formatBytes, formatDuration, MIB } from '../../units.ts';
 import type { Context } from '../context.ts';
 import { checkLeases } from '../leases.ts';
+import { relieveCache } from '../prompt-cache/cache.ts';
 import { KEEP_MS, removeOldRuns } from '../memory-monitor/cleanup.ts';
 import { sweep } from '../sweep.ts';
 
 /** Beyond the grace that the dead's processes get. */
 const SWEEP_SLACK_MS = 5000;
+/** Waiting for a lock holds up all other handlers. */
+const LOCK_MS = 2000;
 
 /** How long each of ours may take; the sweep waits for processes that are given time to end. */
 export function builtInTimeoutMs(name: BuiltInName, context: Context): number {
@@ -31,6 +34,7 @@ export function makeHandlers(
   const runs: Record<BuiltInName, () => Promise<string> | string> = {
     hold: () => holdAdmissions(context),
     'void-leases': () => sweepDead(context),
+    'prompt-cache': () => dropCached(context, judgement.level),
     logs: () => removeLogs(context),
   };
   return planned.map((plan) => {
@@ -85,6 +89,16 @@ function holdAdmissions(context: Context): string {
 async function sweepDead(context: Context): Promise<string> {
   const { leases, processes, files } = await sweep({ ...context, nowMs: Date.now() }, () => true);
   return `${leases.length} void leases given back, ${processes} left-over processes ended, ${files.length} temporary files removed`;
+}
+
+/** What lies on disk costs memory only as far as the kernel keeps it there, all of it where the state folder is a tmpfs. */
+function dropCached(context: Context, level: PressureJudgement['level']): string {
+  const { removed, freedBytes, left } = relieveCache(
+    context,
+    level === 'critical' ? 'critical' : 'warning',
+    LOCK_MS,
+  );
+  return `${removed} entries removed (${formatBytes(freedBytes)}), ${left} are left`;
 }
 
 function removeLogs(context: Context): string {
