@@ -79,6 +79,19 @@ const program: Program = {
       flags: { keep: { value: 'TIME', meaning: 'logs and outputs of runs younger than this stay (30d)' } },
       load: () => import('../lib/commands/memory-monitor/cleanup.ts').then((m) => m.run),
     },
+    emergency: {
+      summary:
+        'nothing starts any more, and every agent of the ledger is ended, evidence first: 0 all ended, 30 some left, 75 another one is at it',
+      flags: {
+        reason: { value: 'TEXT', meaning: 'why: everybody reads it who is refused from now on (needed)' },
+        grace: {
+          value: 'TIME',
+          meaning: 'between TERM and KILL (5s, or cleanup_timeout if that is shorter)',
+        },
+        'dry-run': { meaning: 'show what would be ended, and do nothing' },
+      },
+      load: () => import('../lib/commands/memory-monitor/emergency.ts').then((m) => m.run),
+    },
   },
   examples: [
     'memory-monitor check --need 4GB || echo "not now"',

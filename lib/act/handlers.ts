@@ -61,7 +61,7 @@ export async function runHandlers(
 const SETTLE = { leastMs: 350, mostMs: 2000, stepMs: 50, growthBytes: 4 * MIB } as const;
 
 /** Bytes available once they grow no more. */
-async function readSettled(readAvailable: () => number | Promise<number>): Promise<number> {
+export async function readSettled(readAvailable: () => number | Promise<number>): Promise<number> {
   const startMs = performance.now();
   for (let before = await readAvailable(); ;) {
     await sleep(SETTLE.stepMs);

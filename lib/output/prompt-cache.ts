@@ -114,6 +114,7 @@ export function statsAnswer(
     lines: [
       ['entries', entries],
       ['max_entries', limits.maxEntries],
+      ['size_bytes', bytes],
       ['size_mb', mb(bytes)],
       ['max_mb', mb(limits.maxBytes)],
       ['waiting_to_be_swept', waitingToBeSwept],

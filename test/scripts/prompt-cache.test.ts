@@ -24,7 +24,7 @@ describe('the table of calls', () => {
     [['delete', 'absent'], 0, /^deleted:false\n$/, /^$/],
     [['clear'], 0, /^removed:0\nfreed_bytes:0\n/, /^$/],
     [['handle-pressure', '--level', 'normal'], 0, /^level:normal\nremoved:0\nfreed_bytes:0\n$/, /^$/],
-    [['stats'], 0, /^entries:0\nmax_entries:500\nsize_mb:0\nmax_mb:50\n(.*\n)*hits:0\nmisses:0\nsets:0\n/, /^$/],
+    [['stats'], 0, /^entries:0\nmax_entries:500\nsize_bytes:0\nsize_mb:0\nmax_mb:50\n(.*\n)*hits:0\nmisses:0\nsets:0\n/, /^$/],
   ])('%j ends with %d', (args, status, stdout, stderr) => {
     const world = makeWorld();
     try {
