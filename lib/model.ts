@@ -117,6 +117,7 @@ export type Outcome =
   | 'killed-user'
   | 'killed-machine'
   | 'killed-kernel'
+  | 'timed-out'
   | 'stopped'
   | 'not-started'
   | 'refused';
@@ -180,6 +181,8 @@ export interface Stream {
   readonly limitBytes: number | undefined;
   readonly heapMb: number | undefined;
   readonly expectedMs: number | undefined;
+  /** Longer than this no attempt runs; undefined: nobody set a time. */
+  readonly timeoutMs?: number | undefined;
   /** Where it was written: `file:line`. */
   readonly source: string;
 }

@@ -27,6 +27,33 @@ export interface RetrySettings {
   readonly backoffCapMs: number;
 }
 
+/** An agent that the orchestrator may choose for a prompt. */
+export interface RosterAgent {
+  readonly name: string;
+  /** Words (whole ones, `*` at their end for any ending) and `/patterns/`; one that is found in the prompt is enough. */
+  readonly when: readonly string[];
+  /** Chosen where nobody else is. */
+  readonly isFallback: boolean;
+  /** Words to execute; undefined: those of the kind. */
+  readonly command: readonly string[] | undefined;
+  /** Of `agents:`. */
+  readonly kind: string;
+  /** What it is told, with {prompt} in it. */
+  readonly prompt: string;
+  /** Higher ones come first. */
+  readonly priority: number;
+}
+
+/** How a prompt becomes several agents. */
+export interface OrchestratorSettings {
+  /** undefined: the shipped ones. */
+  readonly agents: readonly RosterAgent[] | undefined;
+  /** Of each attempt. */
+  readonly timeoutMs: number;
+  /** So many prompts at once on the machine. */
+  readonly queue: number;
+}
+
 /** What bounds the prompt cache. */
 export interface CacheSettings {
   /** From the moment an entry was set. */
@@ -134,6 +161,7 @@ export interface Settings {
     readonly probeMs: number;
   };
   readonly promptCache: CacheSettings;
+  readonly orchestrator: OrchestratorSettings;
   readonly retry: RetrySettings;
   readonly alerts: AlertSettings;
   readonly agents: ReadonlyMap<string, AgentKind>;

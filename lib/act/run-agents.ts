@@ -5,7 +5,7 @@ import type { Settings } from '../settings-model.ts';
 import type { PlannedStream, RunEvent } from '../run-model.ts';
 import { limitRules, stopsAtOnce } from '../policy/limit.ts';
 import type { Candidate } from '../policy/victim.ts';
-import { formatBytes } from '../units.ts';
+import { formatBytes, formatDuration } from '../units.ts';
 import { resultOfEnd } from './conclude.ts';
 import type { AttemptSpec, AttemptView, Engine } from './engine.ts';
 import { AgentGuard, type GuardDeed } from './guard.ts';
@@ -133,6 +133,7 @@ export class RunAgents {
     const agent = this.#agents.get(view.key);
     if (agent === undefined || agent.concluded) return undefined;
     if (view.end) return this.#conclude(agent, view);
+    this.#guardTime(agent, view, nowMs);
     if (this.#world.settings.monitoringEnabled) this.#guard(agent, view, nowMs);
     return undefined;
   }
@@ -206,6 +207,12 @@ export class RunAgents {
     this.results.push(result);
     this.#world.record(result);
     this.#world.onEvent({ atMs: result.endedMs, event: 'end', result });
+  }
+
+  #guardTime(agent: Agent, { startedMs }: AttemptView, nowMs: number): void {
+    const { timeoutMs } = agent.planned.stream;
+    if (timeoutMs === undefined || nowMs - startedMs < timeoutMs || agent.stoppedByUs) return;
+    this.#stop(agent, 'timed-out', `it ran for more than ${formatDuration(timeoutMs)}`, nowMs);
   }
 
   #guard(agent: Agent, view: AttemptView, nowMs: number): void {

@@ -12,6 +12,7 @@ export function evidenceOf(entry: JoblogEntry, result?: AttemptResult): EndEvide
     'killed-limit': 'limit',
     'killed-machine': 'machine',
     'killed-user': 'user',
+    'timed-out': 'timeout',
     stopped: 'interrupt',
   } as const;
   const outcome = entry.outcome ?? 'failed';

@@ -1,5 +1,5 @@
 /** What do the chosen values come to in the units of the code? */
-import type { AgentKind, PressureHandler, Settings } from '../settings-model.ts';
+import type { AgentKind, PressureHandler, RosterAgent, Settings } from '../settings-model.ts';
 import { GIB, MIB } from '../units.ts';
 import type { Receivers } from './alerts.ts';
 import type { Choices } from './rules.ts';
@@ -10,7 +10,11 @@ import type { SettingKey } from './settings.ts';
 export function assemble(
   choices: Choices,
   agents: ReadonlyMap<string, AgentKind>,
-  handlers: readonly PressureHandler[],
+  lists: {
+    readonly handlers: readonly PressureHandler[];
+    /** undefined: nobody wrote one. */
+    readonly roster: readonly RosterAgent[] | undefined;
+  },
   receivers: Receivers,
 ): Settings {
   const value = (key: SettingKey) => choices.get(key)?.value;
@@ -53,7 +57,7 @@ export function assemble(
       warningShare: share('pressure.warning'),
       criticalShare: share('pressure.critical'),
       cooldownMs: ms('pressure.cooldown'),
-      handlers,
+      handlers: lists.handlers,
     },
     retry: {
       policy: RETRY_POLICIES.find((name) => name === value('retry.policy')) ?? 'auto',
@@ -77,6 +81,11 @@ export function assemble(
       maxEntries: number('prompt_cache.max_entries'),
       evictShare: share('prompt_cache.evict_at'),
       sweepEveryMs: ms('prompt_cache.cleanup_interval'),
+    },
+    orchestrator: {
+      agents: lists.roster,
+      timeoutMs: ms('orchestrator.timeout'),
+      queue: number('orchestrator.queue'),
     },
     alerts: {
       webhook: receivers.webhook,

@@ -3,6 +3,7 @@ import type { ProfileName } from '../settings-model.ts';
 import { KIND_KEYS } from './agents.ts';
 import { RECEIVER_KEYS } from './alerts.ts';
 import { HANDLER_KEYS } from './handlers.ts';
+import { ROSTER_KEYS } from './roster.ts';
 import { ALIASES, DISABLE_MONITOR } from './layers.ts';
 import { PROFILES } from './setting.ts';
 import { SETTING_KEYS, settingOf, unitOf } from './settings.ts';
@@ -46,6 +47,16 @@ const RECEIVERS = [
   '  # webhook: https://hooks.example.com/services/T0/B0/xyz',
   `  # ${RECEIVER_KEYS.command.meaning}`,
   '  # command: [agents/page-me.sh, --quiet]',
+];
+
+const ROSTER = [
+  '  # Which agents a prompt may become; the shipped ones are security-analyst, performance-auditor, test-generator and',
+  '  # code-analyzer. The highest file that has the list decides.',
+  '  # agents:',
+  '  #   - name: translator              # ' + ROSTER_KEYS.name.meaning,
+  '  #     when: [translat*, /\\bi18n\\b/]   # ' + ROSTER_KEYS.when.meaning,
+  '  #     kind: general-purpose         # ' + ROSTER_KEYS.kind.meaning,
+  '  #     priority: 50                  # ' + ROSTER_KEYS.priority.meaning,
 ];
 
 const partsOf = (key: SettingKey): readonly [string, string] => {
@@ -92,6 +103,7 @@ export function defaultFile({ commented = false }: { commented?: boolean } = {})
     lines.push(`${indent}${off}${name}: ${writtenText(setting, setting.standard)}`);
     if (key === 'pressure.cooldown') lines.push(...HANDLERS);
     if (key === 'alerts.timeout') lines.push(...RECEIVERS);
+    if (key === 'orchestrator.queue') lines.push(...ROSTER);
   }
   return `${HEAD}${lines.join('\n')}\n\n${AGENTS}`;
 }
@@ -115,6 +127,12 @@ export function settingsSection(): string {
     allowed,
     meaning,
   ]);
+  const roster = Object.entries(ROSTER_KEYS).map(([key, { allowed, fallback, meaning }]) => [
+    `\`orchestrator.agents[].${key}\``,
+    fallback,
+    allowed,
+    meaning,
+  ]);
   const receivers = Object.entries(RECEIVER_KEYS).map(([key, { allowed, meaning }]) => [
     `\`alerts.${key}\``,
     'none',
@@ -125,7 +143,7 @@ export function settingsSection(): string {
   return `Every \`section.key\` has a variable, \`CLAUDE_PM_SECTION_KEY\`. Further names: ${aliases.join(', ')} and
 \`${DISABLE_MONITOR}\`, which switches \`memory_management.monitoring_enabled\` off.
 
-${markdownTable([['Setting', 'Default', 'Allowed', 'Meaning'], ...rows, ...handlers, ...receivers, ...kinds])}`;
+${markdownTable([['Setting', 'Default', 'Allowed', 'Meaning'], ...rows, ...handlers, ...roster, ...receivers, ...kinds])}`;
 }
 
 function markdownTable(rows: readonly (readonly string[])[]): string {

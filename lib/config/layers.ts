@@ -4,7 +4,7 @@ import { fileFacts, readText } from '../files.ts';
 import type { KindEntry } from './agents.ts';
 import type { ReceiverEntry } from './alerts.ts';
 import type { Fault } from './faults.ts';
-import type { HandlersEntry } from './handlers.ts';
+import type { ListEntry } from './named-list.ts';
 import { SETTING_KEYS, isSettingKey, settingOf, variableOf } from './settings.ts';
 import type { SettingValue } from './setting.ts';
 import type { SettingKey } from './settings.ts';
@@ -23,7 +23,9 @@ export interface Collected {
   readonly written: Map<SettingKey, Written>;
   readonly kinds: KindEntry[];
   /** `pressure.handlers` of each file that has it, lowest first. */
-  readonly handlers: HandlersEntry[];
+  readonly handlers: ListEntry[];
+  /** `orchestrator.agents` of each file that has it, lowest first. */
+  readonly roster: ListEntry[];
   /** What is written of `alerts.webhook` and `alerts.command`, lowest first. */
   readonly receivers: ReceiverEntry[];
   readonly faults: Fault[];
@@ -41,18 +43,20 @@ const SECTIONS = [
   'circuit_breaker',
   'alerts',
   'prompt_cache',
+  'orchestrator',
   'agents',
 ];
 
 /** Keys outside `agents` that hold more than one value, or one that has no default. */
 const HANDLERS_KEY = 'pressure.handlers';
+const ROSTER_KEY = 'orchestrator.agents';
 const RECEIVER_KEYS = ['alerts.webhook', 'alerts.command'] as const;
-const OTHER_KEYS: readonly string[] = [HANDLERS_KEY, ...RECEIVER_KEYS];
+const OTHER_KEYS: readonly string[] = [HANDLERS_KEY, ROSTER_KEY, ...RECEIVER_KEYS];
 
 /** Sections of other tools in the same file, and of ours to come; never taken for a slip of the pen. */
 const FOREIGN = new Set([
   'preserve', 'update', 'backup', 'pool', 'subprocess', 'feedback',
-  'orchestrator', 'version', 'hooks', 'project', 'permission', 'permissions', 'env',
+  'version', 'hooks', 'project', 'permission', 'permissions', 'env',
 ]); // prettier-ignore
 
 /** The yaml package takes 2 s for 256 KB of the worst text that we found (`]` all over), 17 s for 1 MB. */
@@ -167,6 +171,9 @@ function collectSection(into: Collected, file: string, section: Entry): void {
     } else if (key === HANDLERS_KEY) {
       reportTwice(into, file, entry, key, seen);
       into.handlers.push({ file, value: entry.value });
+    } else if (key === ROSTER_KEY) {
+      reportTwice(into, file, entry, key, seen);
+      into.roster.push({ file, value: entry.value });
     } else if (isReceiverKey(key)) {
       reportTwice(into, file, entry, key, seen);
       into.receivers.push({ origin: `${file}:${entry.line}`, key, value: entry.value });

@@ -7,6 +7,7 @@ import type { Kinds } from './agents.ts';
 import type { Receivers } from './alerts.ts';
 import { assemble } from './assemble.ts';
 import type { Handlers } from './handlers.ts';
+import type { Roster } from './roster.ts';
 import { collectFile, collectOverrides, collectVariables } from './layers.ts';
 import type { Collected, Override } from './layers.ts';
 import { checkRules, yieldToWritten } from './rules.ts';
@@ -53,6 +54,7 @@ export async function loadSettings(sources: SettingsSources): Promise<LoadedSett
     written: new Map(),
     kinds: [],
     handlers: [],
+    roster: [],
     receivers: [],
     faults: [],
     warnings: [],
@@ -70,18 +72,31 @@ export async function loadSettings(sources: SettingsSources): Promise<LoadedSett
   const rules = checkRules(choices);
   const agents = await kindsOf(collected, homeDir);
   const handlers = await handlersOf(collected, homeDir);
+  const roster = await rosterOf(collected, homeDir);
   const receivers = await receiversOf(collected, homeDir);
   await refuse([
     ...collected.faults,
     ...agents.faults,
     ...handlers.faults,
+    ...roster.faults,
     ...receivers.faults,
     ...rules.faults,
   ]);
 
   return {
-    settings: assemble(choices, agents.kinds, handlers.handlers, receivers),
-    values: [...valuesOf(choices), ...handlers.values, ...receivers.values, ...agents.values],
+    settings: assemble(
+      choices,
+      agents.kinds,
+      { handlers: handlers.handlers, roster: roster.agents },
+      receivers,
+    ),
+    values: [
+      ...valuesOf(choices),
+      ...handlers.values,
+      ...roster.values,
+      ...receivers.values,
+      ...agents.values,
+    ],
     warnings: [...collected.warnings, ...rules.warnings],
     files,
   };
@@ -105,6 +120,12 @@ async function handlersOf(collected: Collected, homeDir: string | undefined): Pr
   if (collected.handlers.length === 0) return { handlers: [], values: [], faults: [] };
   const { readHandlers } = await import('./handlers.ts');
   return readHandlers(collected.handlers, homeDir);
+}
+
+async function rosterOf(collected: Collected, homeDir: string | undefined): Promise<Roster> {
+  if (collected.roster.length === 0) return { agents: undefined, values: [], faults: [] };
+  const { readRoster } = await import('./roster.ts');
+  return readRoster(collected.roster, homeDir);
 }
 
 async function receiversOf(collected: Collected, homeDir: string | undefined): Promise<Receivers> {

@@ -1,5 +1,6 @@
 /** Which settings exist, of what type, in which range, with which default in which profile, and what does each mean? */
 import { GUARD_SETTINGS } from './sections/guard.ts';
+import { ORCHESTRATOR_SETTINGS } from './sections/orchestrator.ts';
 import { PROMPT_CACHE_SETTINGS } from './sections/prompt-cache.ts';
 import { SPINE_SETTINGS } from './sections/spine.ts';
 import type { Setting, SettingType, SettingValue } from './setting.ts';
@@ -9,6 +10,7 @@ export const SETTINGS = {
   ...SPINE_SETTINGS,
   ...GUARD_SETTINGS,
   ...PROMPT_CACHE_SETTINGS,
+  ...ORCHESTRATOR_SETTINGS,
 } as const satisfies Record<string, Setting>;
 
 export type SettingKey = keyof typeof SETTINGS;

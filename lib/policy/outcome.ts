@@ -37,6 +37,7 @@ const ABORTS = {
   'killed-limit': 'limit',
   'killed-machine': 'machine',
   'killed-user': 'user',
+  'timed-out': 'timeout',
   stopped: 'interrupt',
 } as const;
 

@@ -153,6 +153,7 @@ const OUTCOMES: ReadonlySet<string> = new Set(
     'killed-user': true,
     'killed-machine': true,
     'killed-kernel': true,
+    'timed-out': true,
     stopped: true,
     'not-started': true,
     refused: true,

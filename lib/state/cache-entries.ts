@@ -101,7 +101,7 @@ export function changeEntries<T>(dir: string, liveness: Liveness, change: () => 
     removeLeftovers(dir);
     return change();
   };
-  return withLock(cacheLockPath(dir), liveness, deed, waitMs);
+  return withLock(cacheLockPath(dir), liveness, deed, waitMs === undefined ? {} : { waitMs });
 }
 
 /** The same if nobody has the lock; else nothing. Never waits. */

@@ -4,7 +4,7 @@ import { Failure } from '../failure.ts';
 import { readText } from '../files.ts';
 import type { Stream } from '../model.ts';
 import { checkName, nearest, shown } from '../names.ts';
-import type { Fault, Gathered } from './drafts.ts';
+import type { Draft, Fault, Gathered } from './drafts.ts';
 import { linkStreams } from './link-streams.ts';
 import { projectPaths } from './paths.ts';
 
@@ -15,7 +15,9 @@ export type StreamSource =
   /** A YAML or JSON file, its path relative to the project or absolute. */
   | { readonly from: 'file'; readonly path: string }
   /** One shell command a line, as read from stdin. */
-  | { readonly from: 'lines'; readonly text: string };
+  | { readonly from: 'lines'; readonly text: string }
+  /** Made by the caller. */
+  | { readonly from: 'memory'; readonly drafts: readonly Draft[] };
 
 /** The issue of streams that came as lines. */
 const LINES_ISSUE = 'stdin';
@@ -53,6 +55,7 @@ async function gather(projectDir: string, epic: string, source: StreamSource): P
     return gathered;
   }
 
+  if (source.from === 'memory') return { ...nothing, drafts: source.drafts };
   if (source.from === 'lines') {
     const { parseLines } = await import('./stream-lines.ts');
     return { ...nothing, ...parseLines(source.text, LINES_ISSUE) };

@@ -46,6 +46,7 @@ export function someSettings({ admission, ...change }: SettingsChange = {}): Set
       evictShare: 0.8,
       sweepEveryMs: 60_000,
     },
+    orchestrator: { agents: [], timeoutMs: 600_000, queue: 4 },
     circuitBreaker: {
       failures: 3,
       windowMs: 300_000,

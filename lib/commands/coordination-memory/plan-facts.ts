@@ -1,7 +1,7 @@
 /** How is a plan explained? Batches for what fits now, and the least time by what earlier runs measured. */
 import { EXIT } from '../../failure.ts';
 import type { Answer } from '../../output/answer.ts';
-import { planAnswer } from '../../output/plan.ts';
+import { planAnswer, type PlanFacts } from '../../output/plan.ts';
 import { planBatches } from '../../policy/batch.ts';
 import { judgeCapacity } from '../../policy/capacity.ts';
 import { lowerBoundMs } from '../../policy/queue.ts';
@@ -15,6 +15,12 @@ import type { Planned } from './plan-streams.ts';
 
 /** The plan in words. Exit code 30 where a stream can never run. */
 export function explainPlan(context: Context, paths: EpicPaths, plan: Planned): Answer {
+  const isImpossible = plan.planned.some(({ impossible }) => impossible !== undefined);
+  return planAnswer(findPlanFacts(context, paths, plan), isImpossible ? EXIT.critical : EXIT.ok);
+}
+
+/** What fits now, in which batches, and what limits it. */
+export function findPlanFacts(context: Context, paths: EpicPaths, plan: Planned): PlanFacts {
   const { settings, memory, nowMs } = context;
   const { isAlive } = context.liveness();
   const { leases } = loadLedger(context.stateDir());
@@ -40,24 +46,19 @@ export function explainPlan(context: Context, paths: EpicPaths, plan: Planned): 
     memoryBytes: measured.get(stream.key)?.averageBytes ?? 0,
   }));
   const budgetBytes = plan.budgetBytes ?? Math.min(memory.totalBytes, settings.totalMemoryLimitBytes);
-  return planAnswer(
-    {
-      epic: paths.epic,
-      planned: plan.planned,
-      strategy,
-      batches,
-      headroomBytes: capacity.headroomBytes,
-      limitedBy: settings.enabled
-        ? (capacity.rooms[0]?.name ?? 'the machine')
-        : 'nothing: memory management is off',
-      slots,
-      budgetBytes: plan.budgetBytes,
-      lowerBoundMs:
-        open.length > 0
-          ? lowerBoundMs(timed, { budgetBytes, slots: settings.maxConcurrentAgents })
-          : undefined,
-      notes: [...context.warnings, ...plan.notes],
-    },
-    plan.planned.some(({ impossible }) => impossible !== undefined) ? EXIT.critical : EXIT.ok,
-  );
+  return {
+    epic: paths.epic,
+    planned: plan.planned,
+    strategy,
+    batches,
+    headroomBytes: capacity.headroomBytes,
+    limitedBy: settings.enabled
+      ? (capacity.rooms[0]?.name ?? 'the machine')
+      : 'nothing: memory management is off',
+    slots,
+    budgetBytes: plan.budgetBytes,
+    lowerBoundMs:
+      open.length > 0 ? lowerBoundMs(timed, { budgetBytes, slots: settings.maxConcurrentAgents }) : undefined,
+    notes: [...context.warnings, ...plan.notes],
+  };
 }

@@ -24,14 +24,19 @@ export interface Planned {
   readonly budgetBytes: number | undefined;
 }
 
-/** Loads and orders the streams of a call. @throws Failure (2) with every fault at once. */
-export async function planStreams(call: Call, context: Context, paths: EpicPaths): Promise<Planned> {
+/** Loads and orders the streams of a call, or those that are given. @throws Failure (2) with every fault at once. */
+export async function planStreams(
+  call: Call,
+  context: Context,
+  paths: EpicPaths,
+  given?: StreamSource,
+): Promise<Planned> {
   const { settings } = context;
   const budgetBytes = flagBytes(call, 'budget');
   const { streams, notes } = await loadStreams({
     projectDir: context.projectDir,
     epic: paths.epic,
-    source: await sourceOf(call),
+    source: given ?? (await sourceOf(call)),
   });
   const { entries } = readJoblog(paths.joblogPath);
   const lastOf = lastEntries(entries);

@@ -101,7 +101,7 @@ async function showSummary(call: Call, summary: RunSummary): Promise<void> {
 }
 
 /** One run of an epic at a time: two would start every stream twice. */
-function lockRun(paths: EpicPaths, context: Context): HeldLock {
+export function lockRun(paths: EpicPaths, context: Context): HeldLock {
   ensureDir(paths.runDir);
   const lock = tryLock(`${paths.runDir}/run.lock`, context.liveness());
   if ('release' in lock) return lock;
@@ -131,7 +131,8 @@ function openSay(call: Call, plan: Planned): Say {
   };
 }
 
-async function execute(
+/** Runs a plan: its events go to the call's output, its records to the folders of the epic. The caller holds the epic's lock. */
+export async function execute(
   call: Call,
   context: Context,
   paths: EpicPaths,
