@@ -177,7 +177,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['lib/commands/**', 'scripts/**'],
+    files: ['lib/api.ts', 'lib/commands/**', 'scripts/**'],
     rules: {
       '@typescript-eslint/no-restricted-imports': [
         'error',

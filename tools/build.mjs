@@ -8,16 +8,12 @@ import { build } from 'esbuild';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const outdir = process.argv[2] ?? join(root, 'dist');
 
-await build({
+const common = {
   absWorkingDir: root,
-  entryPoints: readdirSync(join(root, 'scripts'))
-    .filter((name) => name.endsWith('.ts'))
-    .map((name) => join('scripts', name)),
   outdir,
   outExtension: { '.js': '.mjs' },
   bundle: true,
   splitting: true,
-  chunkNames: 'chunks/[name]-[hash]',
   platform: 'node',
   target: 'node20.19',
   format: 'esm',
@@ -27,4 +23,14 @@ await build({
     js: "import { createRequire as __cr } from 'node:module'; const require = __cr(import.meta.url);",
   },
   logLevel: 'warning',
+};
+
+await build({
+  ...common,
+  entryPoints: readdirSync(join(root, 'scripts'))
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join('scripts', name)),
+  chunkNames: 'chunks/[name]-[hash]',
 });
+// By itself: sharing chunks with it, every script would load more of them.
+await build({ ...common, entryPoints: [join('lib', 'api.ts')], chunkNames: 'chunks/api-[name]-[hash]' });

@@ -48,10 +48,9 @@ const SECTIONS = [
 ];
 
 /** Keys outside `agents` that hold more than one value, or one that has no default. */
-const HANDLERS_KEY = 'pressure.handlers';
-const ROSTER_KEY = 'orchestrator.agents';
+const LISTS = { 'pressure.handlers': 'handlers', 'orchestrator.agents': 'roster' } as const;
 const RECEIVER_KEYS = ['alerts.webhook', 'alerts.command'] as const;
-const OTHER_KEYS: readonly string[] = [HANDLERS_KEY, ROSTER_KEY, ...RECEIVER_KEYS];
+const OTHER_KEYS: readonly string[] = [...Object.keys(LISTS), ...RECEIVER_KEYS];
 
 /** Sections of other tools in the same file, and of ours to come; never taken for a slip of the pen. */
 const FOREIGN = new Set([
@@ -168,12 +167,9 @@ function collectSection(into: Collected, file: string, section: Entry): void {
     if (isSettingKey(key)) {
       reportTwice(into, file, entry, key, seen);
       collectScalar(into, `${file}:${entry.line}`, key, entry.value);
-    } else if (key === HANDLERS_KEY) {
+    } else if (Object.hasOwn(LISTS, key)) {
       reportTwice(into, file, entry, key, seen);
-      into.handlers.push({ file, value: entry.value });
-    } else if (key === ROSTER_KEY) {
-      reportTwice(into, file, entry, key, seen);
-      into.roster.push({ file, value: entry.value });
+      into[LISTS[key as keyof typeof LISTS]].push({ file, value: entry.value });
     } else if (isReceiverKey(key)) {
       reportTwice(into, file, entry, key, seen);
       into.receivers.push({ origin: `${file}:${entry.line}`, key, value: entry.value });

@@ -59,6 +59,7 @@ describe('judgeOutcome', () => {
     ['we stopped it, and it ended well at TERM', { exitCode: 0, stoppedByUs: atLimit }, 'killed-limit', 'our-limit', atLimit.reason],
     ["we stopped it for the machine's sake", { signal: 'SIGTERM', stoppedByUs: forMachine }, 'killed-machine', 'our-machine', forMachine.reason],
     ['we stopped it before a person did', { signal: 'SIGTERM', stoppedByUs: atLimit, stopRequest: 'by hand' }, 'killed-limit', 'user', `${atLimit.reason}; by hand`],
+    ['it ran for too long', { signal: 'SIGTERM', stoppedByUs: { outcome: 'timed-out', reason: 'too long' } }, 'timed-out', 'timeout', 'too long'],
     ['its run was interrupted', { signal: 'SIGTERM', stoppedByUs: { outcome: 'stopped', reason: 'Ctrl-C' } }, 'stopped', 'interrupt', 'Ctrl-C'],
     ['a person stopped it', { signal: 'SIGTERM', stopRequest: 'by hand' }, 'killed-user', 'user', 'by hand'],
     ['a person stopped it, and KILL did it', { signal: 'SIGKILL', stopRequest: 'by hand', kernelKills: rose }, 'killed-user', 'user', 'by hand'],
