@@ -95,6 +95,10 @@ export interface Settings {
     readonly floorBytes: number;
     /** Kept free on top of everything. */
     readonly safetyBytes: number;
+    /** With less than this available one agent runs at a time. */
+    readonly sequentialBytes: number;
+    /** With less than this available at most two run at once. */
+    readonly limitedBytes: number;
     /** How many waiting streams behind a blocked one may overtake it. */
     readonly lookahead: number;
     /** A stream that waited this long is overtaken no more. */

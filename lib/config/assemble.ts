@@ -45,6 +45,8 @@ export function assemble(
     admission: {
       floorBytes: mb('admission.floor_mb'),
       safetyBytes: mb('admission.safety_mb'),
+      sequentialBytes: mb('admission.sequential_mb'),
+      limitedBytes: mb('admission.limited_mb'),
       lookahead: number('admission.lookahead'),
       ageingMs: ms('admission.ageing'),
       leaseMs: ms('admission.lease'),

@@ -34,6 +34,7 @@ test.each([
 const LOWER: Readonly<Record<string, string>> = {
   'thresholds.warning_mb': '1',
   'thresholds.critical_mb': '1500',
+  'admission.sequential_mb': '3000',
   'pressure.warning': '2',
   'circuit_breaker.recovery': '600',
 };

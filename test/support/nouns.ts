@@ -61,6 +61,8 @@ export function someSettings({ admission, ...change }: SettingsChange = {}): Set
     admission: {
       floorBytes: GIB,
       safetyBytes: 0,
+      sequentialBytes: 0,
+      limitedBytes: 0,
       lookahead: 3,
       ageingMs: 60_000,
       leaseMs: 3_600_000,

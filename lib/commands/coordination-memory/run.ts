@@ -167,6 +167,7 @@ async function execute(
     budget,
     readMemory,
     within: call.env[TAG_VARIABLE],
+    onEvent: (event) => say.onEvent(event),
   });
   const engine = openLocalEngine(
     () => Math.min(budgetBytes ?? Infinity, readMemory().availableBytes - settings.admission.safetyBytes),
@@ -246,7 +247,7 @@ async function execute(
   try {
     const summary = await session.finish();
     records.flush(Date.now(), true);
-    return { summary, say };
+    return { summary: { ...summary, modes: ledger.modes }, say };
   } finally {
     release();
     ledger.flush(Date.now(), true);
