@@ -90,6 +90,16 @@ export interface Settings {
     readonly abort: boolean;
     readonly kernelCeiling: KernelCeiling;
   };
+  /** Limits of the tools that agents start. */
+  readonly subprocess: {
+    readonly enabled: boolean;
+    /** From here on one tool is warned of. */
+    readonly warnBytes: number;
+    /** Here one tool is stopped. */
+    readonly limitBytes: number;
+    /** Over it one tool after another is stopped, until all together hold less. */
+    readonly aggregateBytes: number;
+  };
   readonly admission: {
     /** Under this much available nothing starts. */
     readonly floorBytes: number;

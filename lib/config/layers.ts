@@ -36,6 +36,7 @@ const SECTIONS = [
   'node_options',
   'thresholds',
   'admission',
+  'subprocess',
   'pressure',
   'retry',
   'circuit_breaker',
@@ -50,7 +51,7 @@ const OTHER_KEYS: readonly string[] = [HANDLERS_KEY, ...RECEIVER_KEYS];
 
 /** Sections of other tools in the same file, and of ours to come; never taken for a slip of the pen. */
 const FOREIGN = new Set([
-  'preserve', 'update', 'backup', 'pool', 'subprocess', 'prompt_cache', 'feedback',
+  'preserve', 'update', 'backup', 'pool', 'prompt_cache', 'feedback',
   'orchestrator', 'version', 'hooks', 'project', 'permission', 'permissions', 'env',
 ]); // prettier-ignore
 

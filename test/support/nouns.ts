@@ -38,6 +38,12 @@ export function someSettings({ admission, ...change }: SettingsChange = {}): Set
       abort: true,
       kernelCeiling: 'off',
     },
+    subprocess: {
+      enabled: false,
+      warnBytes: 500 * MIB,
+      limitBytes: 1000 * MIB,
+      aggregateBytes: 2000 * MIB,
+    },
     pressure: { warningShare: 0.7, criticalShare: 0.85, cooldownMs: 60_000, handlers: [] },
     circuitBreaker: {
       failures: 3,
