@@ -26,6 +26,7 @@ import {
   startJoblog,
 } from '../../state/joblog.ts';
 import { projectPaths, type EpicPaths } from '../../state/paths.ts';
+import { recordStreams } from '../../state/run-streams.ts';
 import { preloadPath } from '../../act/prepare.ts';
 import { openContext, openMachineMemory, type Context } from '../context.ts';
 import { failuresByKey } from '../entry-cause.ts';
@@ -144,6 +145,11 @@ async function execute(
   const nowMs = Date.now();
   if (!resume) archiveJoblog(paths.joblogPath, nowMs);
   startJoblog(paths.joblogPath);
+  recordStreams(
+    paths,
+    planned.map(({ stream }) => stream),
+    resume,
+  );
   const earlier = resume ? plan.entries : [];
   const numbers = numberStreams(
     planned.map(({ stream }) => stream.key),
