@@ -16,6 +16,7 @@ import {
   statSync,
   unlinkSync,
   writeSync,
+  type Stats,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { EXIT, Failure, errorCode } from './failure.ts';
@@ -42,11 +43,23 @@ const HINTS: Readonly<Record<string, string>> = {
 export function fileFailure(what: string, path: string, error: unknown): unknown {
   const code = errorCode(error);
   if (code === undefined || error instanceof Failure) return error;
+  return new Failure(
+    `cannot ${what} ${shownPath(path)}: ${HINTS[code] ?? 'see the code'} (${code})`,
+    EXIT.mend,
+    {
+      cause: error,
+    },
+  );
+}
+
+function shownPath(path: string): string {
   const shown = path.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
-  const cut = shown.length > LONGEST_SHOWN ? `${shown.slice(0, LONGEST_SHOWN)}…` : shown;
-  return new Failure(`cannot ${what} ${cut}: ${HINTS[code] ?? 'see the code'} (${code})`, EXIT.mend, {
-    cause: error,
-  });
+  return shown.length > LONGEST_SHOWN ? `${shown.slice(0, LONGEST_SHOWN)}…` : shown;
+}
+
+function kindOf(facts: Stats): string {
+  if (facts.isFIFO()) return 'a named pipe';
+  return facts.isSocket() ? 'a socket' : 'a device';
 }
 
 function attempt<T>(what: string, path: string, deed: () => T): T {
@@ -57,9 +70,18 @@ function attempt<T>(what: string, path: string, deed: () => T): T {
   }
 }
 
-/** The file's text, or undefined where there is no such file. @throws Failure where it cannot be read. */
-export function readText(path: string): string | undefined {
-  if (isAbsent(path)) return undefined;
+/**
+ * The file's text, or undefined where there is no such file. A pipe or a device is refused, since nobody knows whether it
+ * ever ends; `pipes` takes them where somebody names one on purpose (`<(…)` of a shell).
+ * @throws Failure where it cannot be read.
+ */
+export function readText(path: string, { pipes = false } = {}): string | undefined {
+  const found = lookFor(path);
+  if (found === 'absent') return undefined;
+  if (found !== undefined && !pipes && !found.isFile() && !found.isDirectory())
+    throw new Failure(
+      `cannot read ${shownPath(path)}: it is ${kindOf(found)}, a file is needed: move it away`,
+    );
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
@@ -70,7 +92,7 @@ export function readText(path: string): string | undefined {
 
 /** Names in a folder, sorted; empty where there is no such folder. */
 export function listDir(path: string): string[] {
-  if (isAbsent(path)) return [];
+  if (lookFor(path) === 'absent') return [];
   try {
     return readdirSync(path).sort();
   } catch (error) {
@@ -80,20 +102,19 @@ export function listDir(path: string): string[] {
 }
 
 /**
- * Whether there is certainly nothing at this path: it is not there, and what lies above it are folders that we may look into.
- * Asked first because most of these looks find nothing, and an exception for that takes 40 to 100 µs in a loop that has just
- * woken up.
+ * What is at this path; absent where there is certainly nothing: it is not there, and what lies above it are folders that we
+ * may look into; undefined where whoever reads it will say what is wrong. Asked first because most of these looks find
+ * nothing, and an exception for that takes 40 to 100 µs in a loop that has just woken up.
  */
-function isAbsent(path: string): boolean {
+function lookFor(path: string): Stats | 'absent' | undefined {
   try {
     for (let at = path; ; at = dirname(at)) {
       const facts = statSync(at, { throwIfNoEntry: false });
-      if (facts) return at !== path && facts.isDirectory();
-      if (dirname(at) === at) return false;
+      if (facts) return at === path ? facts : facts.isDirectory() ? 'absent' : undefined;
+      if (dirname(at) === at) return undefined;
     }
   } catch {
-    // Whoever reads it will say what is wrong.
-    return false;
+    return undefined;
   }
 }
 

@@ -108,7 +108,8 @@ function readSmallFile(into: Collected, file: string): string | undefined {
     const code = errorCode(error);
     if (code === 'ENOTDIR') return undefined;
     if (!(error instanceof Failure) && code === undefined) throw error;
-    const text = error instanceof Failure ? error.message : `cannot be looked at (${code})`;
+    const text =
+      error instanceof Failure ? error.message.replace(` ${file}:`, ':') : `cannot be looked at (${code})`;
     into.faults.push({ where: shown(file), text });
   }
   return undefined;
