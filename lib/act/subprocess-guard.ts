@@ -29,8 +29,8 @@ export type ToolDeed =
 /** What each tool held is kept from when they held less than this share of what they may. */
 const CALM_SHARE = 0.8;
 const CALM_EVERY_MS = 500;
-/** One that is still there so long after KILL cannot be killed now; it counts no more, and others are not stopped for it. */
-const STUCK_MS = 5000;
+/** One that is still there so long after KILL cannot be killed now (a busy machine takes seconds): it counts no more, and others are not stopped for it. */
+const STUCK_MS = 15_000;
 
 /** A process of a tool that was killed with all below it. */
 interface Killed {

@@ -86,9 +86,9 @@ test('an agent that is being stopped takes its tools with it: nobody else goes m
 test('one that outlives KILL is told once and holds up nobody for ever', () => {
   const look = looker();
   expect(look(0, { A: { 11: 1001 } })).toBe('A stop 11');
-  expect(look(4999, { A: { 11: 1001 } })).toBe('');
-  expect(look(5000, { A: { 11: 1001 } })).toBe('outlives KILL');
-  expect(look(5100, { A: { 11: 1001, 12: 1001 } })).toBe('A stop 12');
+  expect(look(14_999, { A: { 11: 1001 } })).toBe('');
+  expect(look(15_000, { A: { 11: 1001 } })).toBe('outlives KILL');
+  expect(look(15_100, { A: { 11: 1001, 12: 1001 } })).toBe('A stop 12');
 });
 
 test('where nothing may be stopped, each crossing is told once, the sum of all too', () => {

@@ -37,7 +37,7 @@ it('in a run: over the sum of all tools the one that grows goes, its agent reads
   expect(stops[0]?.reason).toMatch(/^LIMIT: Memory exceeded 350MB at [\d.]+MB in 3 tools; process \d+ \(.+\) below the agent (grew by|is) .*: it goes, the agent stays$/);
   const evidence = JSON.parse(readFileSync(stops[0]?.evidence ?? '', 'utf8')) as { members: { command: string }[] };
   expect(evidence.members[0]?.command).toContain('grow.cjs 700 bad');
-  expect(eventsOf(ended.stdout, 'note').map(({ text }) => text)).toEqual([expect.stringMatching(/of e\/0\/BAD is gone; all tools hold [\d.]+MB, [\d.]+MB less$/)]);
+  expect(eventsOf(ended.stdout, 'note').map(({ text }) => text)).toEqual([expect.stringMatching(/of e\/0\/BAD is gone; all tools hold [\d.]+[MG]?B, [\d.]+MB less$/)]);
 }); // prettier-ignore
 
 it('under memory-monitor run: a tool is warned of, then stopped at its own limit, and the command goes on', async () => {
