@@ -33,6 +33,7 @@ const HINTS: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full: free some space and call again',
   EDQUOT: 'the disk quota is used up: free some space and call again',
   EISDIR: 'it is a folder, a file is needed: move it away',
+  ENOENT: 'there is no such place, or nothing may be made in it',
   ENOTDIR: 'a part of this path is a file, not a folder: move it away',
   ENAMETOOLONG: 'the name is too long: choose a shorter one',
   EMFILE: 'too many open files: raise `ulimit -n`',
@@ -146,9 +147,22 @@ export function fileFacts(path: string):
   }
 }
 
+/** By steps of our own: the recursive way of Node 20 never returns where the system says ENOENT of a folder that is there (/proc). */
+function makeDirs(path: string): void {
+  const isDir = (): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  if (isDir()) return;
+  if (dirname(path) !== path) makeDirs(dirname(path));
+  try {
+    mkdirSync(path, { mode: DIR_MODE });
+  } catch (error) {
+    // Somebody else may have made it meanwhile.
+    if (errorCode(error) !== 'EEXIST' || !isDir()) throw error;
+  }
+}
+
 /** Makes a folder and its parents, readable by this user alone. */
 export function ensureDir(path: string): void {
-  attempt('make the folder', path, () => mkdirSync(path, { recursive: true, mode: DIR_MODE }));
+  attempt('make the folder', path, () => makeDirs(path));
 }
 
 let sequence = 0;
@@ -264,7 +278,7 @@ export { closeSync as closeDescriptor };
 /** Renames; the target is replaced if it is there. */
 export function moveFile(from: string, to: string): void {
   attempt('move', from, () => {
-    mkdirSync(dirname(to), { recursive: true, mode: DIR_MODE });
+    makeDirs(dirname(to));
     renameSync(from, to);
   });
 }

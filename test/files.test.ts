@@ -223,6 +223,7 @@ describe('what cannot be read', () => {
     ['a device', () => readText('/dev/zero'), /^cannot read \/dev\/zero: it is a device/],
     ['a name of 10 kB', () => fileFacts('x'.repeat(10_240)), /^cannot look at x+.*: the name is too long/],
     ['links in a circle', () => { symlinkSync(path, path); return fileFacts(path); }, /^cannot look at .*: too many links/],
+    ['a folder where none can be made, which Node would try for ever', () => ensureDir('/proc/x/y'), /^cannot make the folder \/proc\/x\/y: .*\((ENOENT|EPERM|EACCES)\)$/],
     ['a file is no folder', () => { writeFileSync(path, ''); ensureDir(join(path, 'x')); }, /^cannot make the folder .*: a part of this path is a file/],
   ])('%s', (_what, deed, message) => {
     const failure = failureOf(deed);

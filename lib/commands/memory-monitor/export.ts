@@ -1,8 +1,8 @@
 /** memory-monitor export: the machine's figures and our agents' in Prometheus text format. */
-import { resolve } from 'node:path';
-import { EXIT } from '../../failure.ts';
-import { replaceFile } from '../../files.ts';
-import { flagText, type Call } from '../../flags.ts';
+import { dirname, resolve } from 'node:path';
+import { EXIT, Failure } from '../../failure.ts';
+import { fileFacts, replaceFile } from '../../files.ts';
+import { flagText, shownWord, type Call } from '../../flags.ts';
 import { machineMetrics } from '../../output/machine-metrics.ts';
 import { expositionText } from '../../output/prometheus.ts';
 import { shownPhase } from '../../policy/breaker-answer.ts';
@@ -39,7 +39,15 @@ export async function run(call: Call): Promise<number> {
   const file = flagText(call, 'file');
   const text = call.json ? `${JSON.stringify({ metrics })}\n` : expositionText(metrics);
   if (file === undefined) call.out(text);
-  else replaceFile(resolve(file), text, { mode: READABLE_MODE });
+  else replaceFile(placeOf(file), text, { mode: READABLE_MODE });
   for (const line of context.warnings) call.err(line);
   return EXIT.ok;
+}
+
+/** A collector looks into folders that are there; one made from a slip of the pen would never be read. */
+function placeOf(file: string): string {
+  const path = resolve(file);
+  if (fileFacts(path)?.isDirectory === true || fileFacts(dirname(path))?.isDirectory !== true)
+    throw new Failure(`--file ${shownWord(file)}: write the name of a file in a folder that is there`);
+  return path;
 }
