@@ -13,6 +13,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readProcessTable } from '../lib/probe/processes.ts';
 import { toolkitRoot } from '../lib/probe/toolkit.ts';
 import { MIB } from '../lib/units.ts';
 import {
@@ -129,10 +130,11 @@ function sample(words: readonly string[], more?: readonly string[]): number {
   return cpuMs / RUNS_PER_SAMPLE;
 }
 
-/** Processes and PSS of a `watch` that has made its first look and stands. */
+/** Processes of a `watch` that has made its first look and stands, and what they hold: by PSS, and of their own. */
 async function standing([program = '', ...words]: readonly string[]): Promise<{
   processes: number;
   mb: number;
+  ownMb: number;
 }> {
   const child = spawn(program, words, {
     cwd: root,
@@ -146,7 +148,9 @@ async function standing([program = '', ...words]: readonly string[]): Promise<{
     // The first look's garbage, and what npx does behind its child.
     await new Promise((resolve) => setTimeout(resolve, 1000));
     const pids = treeOf(pid);
-    return { processes: pids.length, mb: pssOf(pids) / MIB };
+    const table = readProcessTable();
+    const ownBytes = pids.reduce((sum, one) => sum + (table.get(one)?.privateBytes ?? 0), 0);
+    return { processes: pids.length, mb: pssOf(pids) / MIB, ownMb: ownBytes / MIB };
   } finally {
     // The whole group is ours: npx does not pass on a signal.
     process.kill(-pid, 'SIGKILL');
@@ -177,7 +181,7 @@ for (let round = 0; round < rounds; round += 1) {
 const rows = [];
 for (const { name, version, watch } of ways) {
   const at = (what: string): number => median(samples.get(`${name} ${version} ${what}`) ?? []);
-  const { processes, mb } = await standing(watch);
+  const { processes, mb, ownMb } = await standing(watch);
   rows.push({
     way: name,
     node: version,
@@ -186,6 +190,7 @@ for (const { name, version, watch } of ways) {
     ratio: at('check') / at('empty'),
     'with agents: ms': at('example'),
     'watch: processes': processes,
+    'own MB': ownMb,
     'PSS MB': mb,
   });
 }
@@ -205,6 +210,7 @@ tell(
     missing,
     notes: [
       '"with agents": a settings file that names kinds of agents, which takes the yaml package to read',
+      'own MB: RSS less shared pages, what ending it frees; PSS also has its share of the Node program, which is smaller the more Nodes run',
     ],
   },
   flags.json,

@@ -18,6 +18,7 @@ import {
   statSync,
   unlinkSync,
   writeSync,
+  type Stats,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { EXIT, Failure, errorCode } from './failure.ts';
@@ -34,6 +35,7 @@ const HINTS: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full: free some space and call again',
   EDQUOT: 'the disk quota is used up: free some space and call again',
   EISDIR: 'it is a folder, a file is needed: move it away',
+  ENOENT: 'there is no such place, or nothing may be made in it',
   ENOTDIR: 'a part of this path is a file, not a folder: move it away',
   ENAMETOOLONG: 'the name is too long: choose a shorter one',
   EMFILE: 'too many open files: raise `ulimit -n`',
@@ -44,11 +46,23 @@ const HINTS: Readonly<Record<string, string>> = {
 export function fileFailure(what: string, path: string, error: unknown): unknown {
   const code = errorCode(error);
   if (code === undefined || error instanceof Failure) return error;
+  return new Failure(
+    `cannot ${what} ${shownPath(path)}: ${HINTS[code] ?? 'see the code'} (${code})`,
+    EXIT.mend,
+    {
+      cause: error,
+    },
+  );
+}
+
+function shownPath(path: string): string {
   const shown = path.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
-  const cut = shown.length > LONGEST_SHOWN ? `${shown.slice(0, LONGEST_SHOWN)}…` : shown;
-  return new Failure(`cannot ${what} ${cut}: ${HINTS[code] ?? 'see the code'} (${code})`, EXIT.mend, {
-    cause: error,
-  });
+  return shown.length > LONGEST_SHOWN ? `${shown.slice(0, LONGEST_SHOWN)}…` : shown;
+}
+
+function kindOf(facts: Stats): string {
+  if (facts.isFIFO()) return 'a named pipe';
+  return facts.isSocket() ? 'a socket' : 'a device';
 }
 
 function attempt<T>(what: string, path: string, deed: () => T): T {
@@ -69,9 +83,19 @@ function unlessAbsent<T>(what: string, path: string, deed: () => T): T | undefin
   }
 }
 
-/** The file's text, or undefined where there is no such file. @throws Failure where it cannot be read. */
-export function readText(path: string): string | undefined {
-  return isAbsent(path) ? undefined : unlessAbsent('read', path, () => readFileSync(path, 'utf8'));
+/**
+ * The file's text, or undefined where there is no such file. A pipe or a device is refused, since nobody knows whether it
+ * ever ends; `pipes` takes them where somebody names one on purpose (`<(…)` of a shell).
+ * @throws Failure where it cannot be read.
+ */
+export function readText(path: string, { pipes = false } = {}): string | undefined {
+  const found = lookFor(path);
+  if (found === 'absent') return undefined;
+  if (found !== undefined && !pipes && !found.isFile() && !found.isDirectory())
+    throw new Failure(
+      `cannot read ${shownPath(path)}: it is ${kindOf(found)}, a file is needed: move it away`,
+    );
+  return unlessAbsent('read', path, () => readFileSync(path, 'utf8'));
 }
 
 /** The file's bytes, undefined where there is no file. With `usedMs`, this use is noted in the file's access time. */
@@ -91,24 +115,23 @@ export function readBytes(path: string, usedMs?: number): Buffer | undefined {
 
 /** Names in a folder, sorted; empty where there is no such folder. */
 export function listDir(path: string): string[] {
-  return isAbsent(path) ? [] : (unlessAbsent('list', path, () => readdirSync(path).sort()) ?? []);
+  return lookFor(path) === 'absent' ? [] : (unlessAbsent('list', path, () => readdirSync(path).sort()) ?? []);
 }
 
 /**
- * Whether there is certainly nothing at this path: it is not there, and what lies above it are folders that we may look into.
- * Asked first because most of these looks find nothing, and an exception for that takes 40 to 100 µs in a loop that has just
- * woken up.
+ * What is at this path; absent where there is certainly nothing: it is not there, and what lies above it are folders that we
+ * may look into; undefined where whoever reads it will say what is wrong. Asked first because most of these looks find
+ * nothing, and an exception for that takes 40 to 100 µs in a loop that has just woken up.
  */
-function isAbsent(path: string): boolean {
+function lookFor(path: string): Stats | 'absent' | undefined {
   try {
     for (let at = path; ; at = dirname(at)) {
       const facts = statSync(at, { throwIfNoEntry: false });
-      if (facts) return at !== path && facts.isDirectory();
-      if (dirname(at) === at) return false;
+      if (facts) return at === path ? facts : facts.isDirectory() ? 'absent' : undefined;
+      if (dirname(at) === at) return undefined;
     }
   } catch {
-    // Whoever reads it will say what is wrong.
-    return false;
+    return undefined;
   }
 }
 
@@ -142,9 +165,22 @@ export function fileFacts(path: string):
   }
 }
 
+/** By steps of our own: the recursive way of Node 20 never returns where the system says ENOENT of a folder that is there (/proc). */
+function makeDirs(path: string): void {
+  const isDir = (): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  if (isDir()) return;
+  if (dirname(path) !== path) makeDirs(dirname(path));
+  try {
+    mkdirSync(path, { mode: DIR_MODE });
+  } catch (error) {
+    // Somebody else may have made it meanwhile.
+    if (errorCode(error) !== 'EEXIST' || !isDir()) throw error;
+  }
+}
+
 /** Makes a folder and its parents, readable by this user alone. */
 export function ensureDir(path: string): void {
-  attempt('make the folder', path, () => mkdirSync(path, { recursive: true, mode: DIR_MODE }));
+  attempt('make the folder', path, () => makeDirs(path));
 }
 
 let sequence = 0;
@@ -279,7 +315,7 @@ export { closeSync as closeDescriptor };
 /** Renames; the target is replaced if it is there. */
 export function moveFile(from: string, to: string): void {
   attempt('move', from, () => {
-    mkdirSync(dirname(to), { recursive: true, mode: DIR_MODE });
+    makeDirs(dirname(to));
     renameSync(from, to);
   });
 }

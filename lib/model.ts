@@ -225,6 +225,7 @@ export type BindingLimit =
   | 'total_memory_limit'
   | 'budget'
   | 'max_concurrent'
+  | 'mode'
   | 'floor'
   | 'hold'
   | 'caution'
@@ -270,7 +271,7 @@ export interface BreakerState {
   readonly hold: BreakerHold | undefined;
 }
 
-/** Modes shown to people. */
+/** How many agents may run side by side by what is free: as many as fit, two, or one. */
 export type Mode = 'full_parallel' | 'limited_parallel' | 'sequential';
 
 /** What a finished attempt at a stream left. */

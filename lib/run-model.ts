@@ -1,5 +1,5 @@
 /** What are the nouns of a run? Its plan, its events, what it came to: types only. */
-import type { AttemptResult, BindingLimit, Cause, Stream } from './model.ts';
+import type { AttemptResult, BindingLimit, Cause, Mode, Stream } from './model.ts';
 
 /** One line of a run's plan. */
 export interface PlannedStream {
@@ -33,6 +33,15 @@ export interface RunSummary {
   readonly killedByKernel: number;
   readonly earlierDone: number;
   readonly exitCode: number;
+  /** undefined where nothing was ever asked to start. */
+  readonly modes?: ModesOfRun | undefined;
+}
+
+/** The modes that a run went through. */
+export interface ModesOfRun {
+  readonly last: Mode;
+  readonly narrowest: Mode;
+  readonly changes: number;
 }
 
 /** What happens in a run, one after another: the lines of --json, and what the table and the plain lines are made from. */
@@ -87,6 +96,13 @@ export type RunEvent = { readonly atMs: number } & (
     }
   | { readonly event: 'remains'; readonly key: string; readonly processes: number; readonly bytes: number }
   | { readonly event: 'skip'; readonly key: string; readonly reason: string }
+  | {
+      readonly event: 'mode';
+      readonly mode: Mode;
+      readonly before: Mode;
+      readonly availableBytes: number;
+      readonly reason: string;
+    }
   | { readonly event: 'note'; readonly text: string }
   | { readonly event: 'interrupt'; readonly signal: string; readonly running: number }
 );

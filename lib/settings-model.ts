@@ -129,11 +129,25 @@ export interface Settings {
     readonly abort: boolean;
     readonly kernelCeiling: KernelCeiling;
   };
+  /** Limits of the tools that agents start. */
+  readonly subprocess: {
+    readonly enabled: boolean;
+    /** From here on one tool is warned of. */
+    readonly warnBytes: number;
+    /** Here one tool is stopped. */
+    readonly limitBytes: number;
+    /** Over it one tool after another is stopped, until all together hold less. */
+    readonly aggregateBytes: number;
+  };
   readonly admission: {
     /** Under this much available nothing starts. */
     readonly floorBytes: number;
     /** Kept free on top of everything. */
     readonly safetyBytes: number;
+    /** With less than this available one agent runs at a time. */
+    readonly sequentialBytes: number;
+    /** With less than this available at most two run at once. */
+    readonly limitedBytes: number;
     /** How many waiting streams behind a blocked one may overtake it. */
     readonly lookahead: number;
     /** A stream that waited this long is overtaken no more. */

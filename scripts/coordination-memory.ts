@@ -10,6 +10,12 @@ const STREAMS: Readonly<Record<string, Flag>> = {
   },
   budget: { value: 'SIZE', meaning: 'less than the machine for the agents of this epic: 4GB' },
 };
+const NAMED: Readonly<Record<string, Flag>> = {
+  streams: {
+    value: 'FILE',
+    meaning: 'which streams there are (default: the epic folder and what its last run knew)',
+  },
+};
 const RUN: Readonly<Record<string, Flag>> = {
   ...STREAMS,
   resume: { meaning: 'only what the joblog does not show as done' },
@@ -76,25 +82,25 @@ const program: Program = {
     },
     status: {
       summary: 'where every stream stands',
-      flags: { streams: STREAMS['streams'] ?? { meaning: '' } },
+      flags: { ...NAMED },
       load: () => import('../lib/commands/coordination-memory/status.ts').then((m) => m.run),
     },
     pause: {
       summary: 'hold a stream back; a running agent is halted and keeps its share',
       args: 'STREAM',
-      flags: { reason: { value: 'TEXT', meaning: 'why, for people' } },
+      flags: { ...NAMED, reason: { value: 'TEXT', meaning: 'why, for people' } },
       load: () => import('../lib/commands/coordination-memory/pause.ts').then((m) => m.pause),
     },
     resume: {
       summary: 'let a paused stream go on',
       args: 'STREAM',
-      flags: { guidance: { value: 'TEXT', meaning: 'a note for its agent' } },
+      flags: { ...NAMED, guidance: { value: 'TEXT', meaning: 'a note for its agent' } },
       load: () => import('../lib/commands/coordination-memory/pause.ts').then((m) => m.resume),
     },
     kill: {
       summary: "end a stream's agent: TERM, grace, KILL, its whole tree",
       args: 'STREAM',
-      flags: { reason: { value: 'TEXT', meaning: 'why, for the record' } },
+      flags: { ...NAMED, reason: { value: 'TEXT', meaning: 'why, for the record' } },
       load: () => import('../lib/commands/coordination-memory/kill.ts').then((m) => m.run),
     },
     cleanup: {

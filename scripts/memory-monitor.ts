@@ -73,6 +73,11 @@ const program: Program = {
       rest: '[TEXT...]',
       load: () => import('../lib/commands/memory-monitor/checkpoint.ts').then((m) => m.run),
     },
+    export: {
+      summary: "the machine's and the agents' figures in Prometheus text format",
+      flags: { file: { value: 'FILE', meaning: 'replace this file as a whole (for a textfile collector)' } },
+      load: () => import('../lib/commands/memory-monitor/export.ts').then((m) => m.run),
+    },
     cleanup: {
       summary:
         'give back shares of the dead, end what they left, remove old logs; touches nothing that is not ours',

@@ -1,5 +1,5 @@
 // Which single files start leanest? Bundles every script into dist/NAME.mjs, which plain `node` runs
-// without tsx and with one file to load (36 MB instead of 104 MB standing memory through npx tsx).
+// without tsx and with one file to load (9 MB of its own instead of 73 MB in four processes through npx tsx: bench/start-up).
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -84,8 +84,8 @@ export interface Engine {
     graceMs: number,
     nowMs: number,
   ) => { readonly settled: boolean; readonly remains: number; readonly bytes: number };
-  /** What the tree holds now by the dearer, exact measure (PSS); undefined where the kernel has none. */
-  readonly exactBytes: (key: string) => number | undefined;
+  /** What the tree, or some processes of it, hold now by the dearer, exact measure (PSS); undefined where the kernel has none. */
+  readonly exactBytes: (key: string, pids?: ReadonlySet<number>) => number | undefined;
   /** Kills one process of an attempt and all that it started, at once; the attempt goes on. Answers how many. */
   readonly killBelow: (key: string, top: { readonly pid: number; readonly startTicks: number }) => number;
   /** The processes of an attempt as the last poll saw them. */

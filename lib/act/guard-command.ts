@@ -1,5 +1,6 @@
 /** How is one command guarded that runs in our place? Its terminal, signals and exit code are its own; its tree is watched. */
 import type { MemorySnapshot } from '../model.ts';
+import type { Settings } from '../settings-model.ts';
 import { sampleIntervalMs, stopsAtOnce, type LimitRules } from '../policy/limit.ts';
 import { addSample, isPssWorth, NO_USE, type UseSoFar } from '../policy/peak.ts';
 import { pidsBelow } from '../policy/subtree.ts';
@@ -9,6 +10,7 @@ import { openTreeSampler, type SurveyedProcess, type TreeSample } from '../probe
 import { runForeground, type ForegroundEnd } from './foreground.ts';
 import { AgentGuard, type GuardDeed } from './guard.ts';
 import { TAG_VARIABLE } from './local-engine.ts';
+import { SubprocessGuard } from './subprocess-guard.ts';
 import { openTreeStop, signalMembers, type TreeStop } from './signal-tree.ts';
 
 export interface GuardCommandWorld {
@@ -18,6 +20,8 @@ export interface GuardCommandWorld {
   readonly env: NodeJS.ProcessEnv;
   readonly tag: string;
   readonly rules: LimitRules;
+  /** Limits of each tool that the command starts, and of all; undefined: none. */
+  readonly subprocess: Settings['subprocess'] | undefined;
   /** At most this long between two looks. */
   readonly mostMs: number;
   readonly graceMs: number;
@@ -75,6 +79,7 @@ export async function guardCommand(world: GuardCommandWorld): Promise<GuardedEnd
 class CommandWatch {
   readonly #world: GuardCommandWorld;
   readonly #guard: AgentGuard;
+  readonly #tools: SubprocessGuard | undefined;
   readonly #sampler = openTreeSampler({ tagName: TAG_VARIABLE, rules: { planTrees, sumTree } });
   #pid = 0;
   #startedMs = 0;
@@ -85,7 +90,8 @@ class CommandWatch {
 
   constructor(world: GuardCommandWorld) {
     this.#world = world;
-    this.#guard = new AgentGuard(world.rules);
+    this.#guard = new AgentGuard(world.rules, world.abort);
+    this.#tools = world.subprocess && new SubprocessGuard(world.subprocess);
   }
 
   get aborted(): boolean {
@@ -125,6 +131,7 @@ class CommandWatch {
     const headroomBytes = Math.min(
       readMemory().availableBytes,
       (rules.limitBytes ?? Infinity) - this.use.lastBytes,
+      this.#tools?.headroomBytes ?? Infinity,
     );
     const sleepMs = sampleIntervalMs({
       headroomBytes,
@@ -135,7 +142,7 @@ class CommandWatch {
   }
 
   #look(sample: TreeSample, nowMs: number): void {
-    const { abort, onDeed, rules, tag } = this.#world;
+    const { abort, rules, tag } = this.#world;
     const { rssBytes, members } = sample;
     const pssBytes = isPssWorth(this.use, rssBytes, members.length) ? this.#sampler.pss(tag) : undefined;
     this.use = addSample(this.use, { atMs: nowMs, rssBytes, pssBytes, processes: members.length });
@@ -145,10 +152,7 @@ class CommandWatch {
       this.#stop.step(nowMs);
       return;
     }
-    const processes = sample.members.map(({ rssBytes, ...member }) => ({
-      ...member,
-      residentBytes: rssBytes,
-    }));
+    const processes = members.map(({ rssBytes: residentBytes, ...member }) => ({ ...member, residentBytes }));
     const deed = this.#guard.look({
       atMs: nowMs,
       rootPid: this.#pid,
@@ -156,24 +160,39 @@ class CommandWatch {
       processes,
       exactBytes: () => this.#sampler.pss(tag),
     });
-    if (deed === undefined) return;
+    if (deed) this.#carryOut(deed, sample, nowMs);
+    const look = {
+      key: tag,
+      rootPid: this.#pid,
+      processes,
+      isLeaving: this.aborted,
+      exactBytes: (pids: ReadonlySet<number>) => this.#sampler.pss(tag, pids),
+    };
+    for (const one of this.#tools?.look([look], nowMs, abort) ?? [])
+      if ('deed' in one) this.#carryOut(one.deed, sample, nowMs);
+  }
+
+  #carryOut(deed: GuardDeed, sample: TreeSample, nowMs: number): void {
+    const { abort, graceMs, onDeed, tag } = this.#world;
+    const { members } = sample;
     const stops = deed.deed !== 'tell' && abort;
     // Halted while the evidence is written, so that nothing grows meanwhile.
-    if (stops) signalMembers(sample.members, startTicksOf, 'SIGSTOP');
+    if (stops) signalMembers(members, startTicksOf, 'SIGSTOP');
     onDeed(deed, () => this.#members(sample), this.#guard);
     if (!stops) return;
     if (deed.deed === 'stop-agent') {
-      this.#stop = openTreeStop(() => this.#sampler.survey(tag), startTicksOf, this.#world.graceMs, nowMs);
+      this.#stop = openTreeStop(() => this.#sampler.survey(tag), startTicksOf, graceMs, nowMs);
       this.#stop.step(nowMs);
       return;
     }
-    const inside = pidsBelow(deed.culprit.pid, sample.members);
+    this.#tools?.noteKilled(tag, deed.culprit, nowMs);
+    const inside = pidsBelow(deed.culprit.pid, members);
     signalMembers(
-      sample.members.filter(({ pid }) => inside.has(pid)),
+      members.filter(({ pid }) => inside.has(pid)),
       startTicksOf,
       'SIGKILL',
     );
-    signalMembers(sample.members, startTicksOf, 'SIGCONT');
+    signalMembers(members, startTicksOf, 'SIGCONT');
   }
 
   #members(sample: TreeSample): (SurveyedProcess & { rssBytes: number })[] {

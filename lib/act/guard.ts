@@ -1,5 +1,7 @@
 /** What is to be done about one agent after a look at its tree? Tell a crossing, stop a tool of it, or stop it whole. */
 import { findCulprit, type Culprit, type TreeProcess } from '../policy/culprit.ts';
+import { formatBytes } from '../units.ts';
+import { ExactMeasure } from './exact-measure.ts';
 import { judgeLevel, levelMessage, type Level, type LimitRules } from '../policy/limit.ts';
 
 /** One look at a tree. */
@@ -14,7 +16,13 @@ export interface GuardLook {
 
 export type GuardDeed =
   | { readonly deed: 'tell'; readonly level: 'warning' | 'critical'; readonly message: string }
-  | { readonly deed: 'stop-tool'; readonly culprit: Culprit; readonly message: string }
+  | {
+      readonly deed: 'stop-tool';
+      readonly culprit: Culprit;
+      readonly message: string;
+      /** Why this process and not the agent. */
+      readonly reason: string;
+    }
   | { readonly deed: 'stop-agent'; readonly message: string };
 
 const ORDER: readonly Level[] = ['normal', 'warning', 'critical', 'over'];
@@ -28,10 +36,6 @@ const CALM_EVERY_MS = 500;
 const TOOL_GRACE_MS = 1000;
 const TOOL_GROWTH_BYTES = 64 * 1024 ** 2;
 
-/** The exact measure is good until the tree has grown by this share, and for this long. */
-const EXACT_SHARE = 1.01;
-const EXACT_MS = 500;
-
 /** Follows one agent from look to look. */
 export class AgentGuard {
   readonly #rules: LimitRules;
@@ -39,11 +43,15 @@ export class AgentGuard {
   #level: Level = 'normal';
   #calm = new Map<number, number>();
   #calmMs = -Infinity;
-  #exact: { readonly atMs: number; readonly atBytes: number; readonly bytes: number } | undefined;
+  readonly #exact = new ExactMeasure();
   #toolStop: { readonly atMs: number; readonly bytes: number } | undefined;
 
-  constructor(rules: LimitRules) {
+  readonly #stops: boolean;
+
+  /** `stops`: false where a crossing of the limit is only told, once like the others. */
+  constructor(rules: LimitRules, stops = true) {
     this.#rules = rules;
+    this.#stops = stops;
   }
 
   /** Bytes at each of the last looks, oldest first. */
@@ -58,27 +66,14 @@ export class AgentGuard {
     let level = judgeLevel(look.bytes, this.#rules, this.#level);
     if (level === 'over' && look.processes.length > 1) {
       // Shared pages count once for each process in RSS: nobody is stopped before the exact measure agrees.
-      if (this.#exactBytes(look) <= (limitBytes ?? Infinity)) level = 'critical';
+      const exactBytes = this.#exact.take(look.atMs, look.bytes, look.exactBytes);
+      if (exactBytes <= (limitBytes ?? Infinity)) level = 'critical';
     }
     const rises = ORDER.indexOf(level) > ORDER.indexOf(this.#level);
     this.#level = level;
-    if (level === 'over') return this.#over(look);
-    if (!rises || level === 'normal') return undefined;
+    if (level === 'over' && (rises || this.#stops)) return this.#over(look);
+    if (!rises || level === 'normal' || level === 'over') return undefined;
     return { deed: 'tell', level, message: levelMessage(level, look.bytes, this.#rules, this.#growth()) };
-  }
-
-  /** Taken again only when the tree has grown since: at 17 ms a GB it would be most of what the guard does. */
-  #exactBytes(look: GuardLook): number {
-    if (
-      this.#exact &&
-      look.bytes <= this.#exact.atBytes * EXACT_SHARE &&
-      look.atMs - this.#exact.atMs < EXACT_MS
-    ) {
-      return this.#exact.bytes;
-    }
-    const bytes = look.exactBytes() ?? look.bytes;
-    this.#exact = { atMs: look.atMs, atBytes: look.bytes, bytes };
-    return bytes;
   }
 
   #over(look: GuardLook): GuardDeed | undefined {
@@ -91,7 +86,8 @@ export class AgentGuard {
     const culprit = findCulprit(look.rootPid, look.processes, this.#calm, this.#rules.limitBytes ?? Infinity);
     if (culprit === undefined) return { deed: 'stop-agent', message };
     this.#toolStop = { atMs: look.atMs, bytes: look.bytes };
-    return { deed: 'stop-tool', culprit, message };
+    const reason = `process ${culprit.pid} below the agent holds ${formatBytes(culprit.subtreeBytes)} of it and is the growth`;
+    return { deed: 'stop-tool', culprit, message, reason };
   }
 
   #remember(look: GuardLook): void {

@@ -184,7 +184,7 @@ export function openLocalEngine(
       );
     },
     processes: (key) => processesOf(get(key)),
-    exactBytes: (key) => sampler.pss(get(key).spec.tag),
+    exactBytes: (key, pids) => sampler.pss(get(key).spec.tag, pids),
     suspend: (key, halted) =>
       signalMembers(processesOf(get(key)), startTicksOf, halted ? 'SIGSTOP' : 'SIGCONT'),
     survey: (key) => {
@@ -257,10 +257,5 @@ function view(attempt: Attempt): AttemptView {
 
 function processesOf(attempt: Attempt): TreeProcess[] {
   const members = attempt.sample?.members ?? [];
-  return members.map(({ pid, parentPid, startTicks, rssBytes }) => ({
-    pid,
-    parentPid,
-    startTicks,
-    residentBytes: rssBytes,
-  }));
+  return members.map(({ rssBytes, ...member }) => ({ ...member, residentBytes: rssBytes }));
 }

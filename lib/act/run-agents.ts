@@ -5,10 +5,11 @@ import type { Settings } from '../settings-model.ts';
 import type { PlannedStream, RunEvent } from '../run-model.ts';
 import { limitRules, stopsAtOnce } from '../policy/limit.ts';
 import type { Candidate } from '../policy/victim.ts';
-import { formatBytes, formatDuration } from '../units.ts';
+import { formatDuration } from '../units.ts';
 import { resultOfEnd } from './conclude.ts';
 import type { AttemptSpec, AttemptView, Engine } from './engine.ts';
-import { AgentGuard, type GuardDeed } from './guard.ts';
+import { AgentGuard } from './guard.ts';
+import { RunTools } from './run-tools.ts';
 
 /** What the agents of a run need of the world; the wiring gives it. */
 export interface AgentsWorld {
@@ -63,6 +64,7 @@ export class RunAgents {
   readonly #world: AgentsWorld;
   readonly #machineWasShort: () => boolean;
   readonly #agents = new Map<string, Agent>();
+  readonly #tools: RunTools;
   readonly results: AttemptResult[] = [];
   #kernelKills: { readonly count: number | undefined; readonly atMs: number } = {
     count: undefined,
@@ -73,6 +75,10 @@ export class RunAgents {
   constructor(world: AgentsWorld, machineWasShort: () => boolean) {
     this.#world = world;
     this.#machineWasShort = machineWasShort;
+    this.#tools = new RunTools(world, (key, message) => {
+      const agent = this.#agents.get(key);
+      if (agent) agent.toolStopped = message;
+    });
   }
 
   /** Agents that run, or of which something is left. */
@@ -103,7 +109,7 @@ export class RunAgents {
 
   /** Starts an attempt. @throws Failure where it cannot be started. */
   start(planned: PlannedStream, tag: string, spec: AttemptSpec, grant: Grant): void {
-    const { engine, now, onEvent, readKernelKills, started } = this.#world;
+    const { engine, now, onEvent, readKernelKills, settings, started } = this.#world;
     // One count serves all that start within a second: to read it costs as much as a tenth of a start.
     if (now() - this.#kernelKills.atMs >= COUNT_MS)
       this.#kernelKills = { count: readKernelKills(), atMs: now() };
@@ -117,6 +123,7 @@ export class RunAgents {
       kernelKillsBefore,
       guard: new AgentGuard(
         limitRules(grant.limitBytes, planned.estimateFrom === 'prior' ? undefined : planned.estimateBytes),
+        settings.thresholds.abort,
       ),
       stoppedByUs: undefined,
       toolStopped: undefined,
@@ -156,6 +163,16 @@ export class RunAgents {
         },
       ];
     });
+  }
+
+  /** Judges the tools of all agents, where the settings ask for it, after every agent was judged. */
+  judgeTools(views: readonly AttemptView[], nowMs: number): void {
+    this.#tools.look(views, (key) => this.#agents.get(key)?.stoppedByUs !== undefined, nowMs);
+  }
+
+  /** How far the nearest limit of a tool is away. */
+  get toolHeadroomBytes(): number {
+    return this.#tools.headroomBytes;
   }
 
   /** Stops an agent for the machine's sake. */
@@ -235,24 +252,7 @@ export class RunAgents {
     onEvent({ atMs: nowMs, event: 'level', key, level, bytes: view.currentBytes, message: deed.message });
     if (deed.deed === 'tell' || !settings.thresholds.abort) return;
     if (deed.deed === 'stop-agent') this.#stop(agent, 'killed-limit', deed.message, nowMs);
-    else this.#stopTool(agent, deed, nowMs);
-  }
-
-  /** The tool goes before its agent, which reads exit 137 and can go on. */
-  #stopTool(
-    agent: Agent,
-    { culprit, message }: Extract<GuardDeed, { deed: 'stop-tool' }>,
-    nowMs: number,
-  ): void {
-    const { engine, onEvent, readMemory, writeEvidence } = this.#world;
-    const { key } = agent.planned.stream;
-    const reason = `${message}; process ${culprit.pid} below the agent holds ${formatBytes(culprit.subtreeBytes)} of it and is the growth: it goes, the agent stays`;
-    engine.suspend(key, true);
-    const evidence = writeEvidence(key, reason, readMemory());
-    onEvent({ atMs: nowMs, event: 'stopping', key, reason, evidence });
-    engine.killBelow(key, culprit);
-    agent.toolStopped = message;
-    engine.suspend(key, false);
+    else this.#tools.stop(key, deed, nowMs);
   }
 
   #stop(agent: Agent, outcome: Outcome, reason: string, nowMs: number): void {

@@ -2,7 +2,7 @@
 import type { AttemptResult, Stream } from '../model.ts';
 import type { Settings } from '../settings-model.ts';
 import type { PlannedStream, RunEvent } from '../run-model.ts';
-import type { AdmissionDecision } from '../policy/admission.ts';
+import { isForAll, type AdmissionDecision } from '../policy/admission.ts';
 import { RunRetries, type RetriesWorld } from './run-retries.ts';
 import { lostStreams, readyStreams, tryOrder, type StreamState } from '../policy/queue.ts';
 
@@ -156,8 +156,8 @@ export class RunQueue {
       this.set(key, 'failed');
       return { atMs: nowMs, event: 'skip', key, reason };
     }
-    // Waiting for a slot is no starvation: everybody waits alike.
-    if (binding !== 'max_concurrent' && !this.#refusedSince.has(key)) this.#refusedSince.set(key, nowMs);
+    // Waiting for a place is no starvation: everybody waits alike.
+    if (!isForAll(binding) && !this.#refusedSince.has(key)) this.#refusedSince.set(key, nowMs);
     if (this.#waitingFor !== undefined) return undefined;
     this.#waitingFor = `${key}: ${reason}`;
     const told = `${key} ${binding}`;

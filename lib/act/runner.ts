@@ -170,7 +170,10 @@ export class Run {
       const result = this.#agents.judge(view, nowMs);
       if (result) this.#ended(result, nowMs);
     }
-    if (!asSeen) this.#guardMachine(views, nowMs);
+    if (!asSeen) {
+      this.#agents.judgeTools(views, nowMs);
+      this.#guardMachine(views, nowMs);
+    }
     this.#highestBytes = Math.max(this.#highestBytes, bytes);
     this.#highestAgents = Math.max(this.#highestAgents, live);
     return views;
@@ -244,6 +247,7 @@ export class Run {
     const isNew = this.#lastStartMs >= nowMs;
     if (live.length === 0 && !isNew) return mostMs;
     const headroomBytes = Math.min(
+      this.#agents.toolHeadroomBytes,
       ...live.map(({ key, currentBytes }) => this.#agents.limitOf(key) - currentBytes),
     );
     const byMachine = this.#machineMemory(nowMs).untilMs - nowMs;

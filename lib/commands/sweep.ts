@@ -1,7 +1,8 @@
 /** What of ours is of no more use? Void leases, what dead agents left running, temporary files and locks of dead processes. */
-import { basename, dirname, join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { sweepGroups } from '../act/ceiling-group.ts';
-import { fileFacts, listDir, readText, removeFile } from '../files.ts';
+import { fileFacts, listDir, removeFile } from '../files.ts';
+import { tryLock } from '../lock.ts';
 import type { Lease } from '../model.ts';
 import { counts } from '../policy/charge.ts';
 import { readIdentity } from '../probe/identity.ts';
@@ -100,30 +101,29 @@ function listFolders(dir: string): string[] {
     .filter((path) => fileFacts(path)?.isDirectory === true);
 }
 
+/** Of a taker who was killed while it took over a lock from the dead, or took over such a one: `x.lock.TOKEN`, `x.lock.TOKEN.TOKEN` … */
+const TAKEOVER = /\.lock(?:\.(?:[0-9a-f]{18}|torn))+$/;
+
 /** Temporary files, and second locks whose holder is dead; the names of those that went. */
 function sweepFiles(dir: string, context: Here): string[] {
   const removed: string[] = [];
   for (const name of listDir(dir)) {
     const isTemporary = /\.\d+\.[0-9a-z.]+\.tmp$/.test(name);
-    const isTakeover = /\.lock\.[0-9a-f]{18}$/.test(name);
-    if (!isTemporary && !isTakeover) continue;
+    if (!isTemporary && !TAKEOVER.test(name)) continue;
     const path = join(dir, name);
-    const old = context.nowMs - (fileFacts(path)?.modifiedMs ?? context.nowMs) >= OLD_MS;
-    if (!old || (isTakeover && isHeld(path, context))) continue;
-    removeFile(path);
-    removed.push(basename(path));
+    const facts = fileFacts(path);
+    if (facts?.isFile !== true || context.nowMs - facts.modifiedMs < OLD_MS) continue;
+    if (isTemporary) removeFile(path);
+    else if (!giveBack(path, context)) continue;
+    removed.push(name);
   }
   return removed;
 }
 
-function isHeld(path: string, context: Here): boolean {
-  const text = readText(path) ?? '';
-  const pid = /"pid":(\d+)/.exec(text)?.[1];
-  const startTicks = /"startTicks":(\d+)/.exec(text)?.[1];
-  const { self, isAlive } = context.liveness();
-  return (
-    pid !== undefined &&
-    startTicks !== undefined &&
-    isAlive({ ...self, pid: Number(pid), startTicks: Number(startTicks) }) !== false
-  );
+/** By the rule of all locks, so that nobody who takes it over at this moment loses it: whoever holds it may remove it. */
+function giveBack(path: string, context: Here): boolean {
+  const lock = tryLock(path, context.liveness());
+  if (!('release' in lock)) return false;
+  lock.release();
+  return true;
 }

@@ -46,9 +46,17 @@ export function assemble(
       abort: is('thresholds.abort'),
       kernelCeiling: value('thresholds.kernel_ceiling') === 'off' ? 'off' : 'auto',
     },
+    subprocess: {
+      enabled: is('subprocess.enabled'),
+      warnBytes: mb('subprocess.warn_mb'),
+      limitBytes: mb('subprocess.limit_mb'),
+      aggregateBytes: mb('subprocess.aggregate_mb'),
+    },
     admission: {
       floorBytes: mb('admission.floor_mb'),
       safetyBytes: mb('admission.safety_mb'),
+      sequentialBytes: mb('admission.sequential_mb'),
+      limitedBytes: mb('admission.limited_mb'),
       lookahead: number('admission.lookahead'),
       ageingMs: ms('admission.ageing'),
       leaseMs: ms('admission.lease'),

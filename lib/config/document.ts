@@ -7,7 +7,7 @@ import { ROSTER_KEYS } from './roster.ts';
 import { ALIASES, DISABLE_MONITOR } from './layers.ts';
 import { PROFILES } from './setting.ts';
 import { SETTING_KEYS, settingOf, unitOf } from './settings.ts';
-import type { MachinePart, Setting } from './setting.ts';
+import type { MachinePart, Setting, SettingValue } from './setting.ts';
 import type { SettingKey } from './settings.ts';
 import { allowedText, writtenText } from './values.ts';
 
@@ -64,11 +64,11 @@ const partsOf = (key: SettingKey): readonly [string, string] => {
   return [section, name];
 };
 
-function figureText(setting: Setting, unit: string | undefined, figure: number | MachinePart): string {
-  const written = (value: number): string => `${value}${unit === undefined ? '' : ` ${unit}`}`;
-  if (typeof figure === 'number') return written(figure);
+function figureText(setting: Setting, unit: string | undefined, figure: SettingValue | MachinePart): string {
+  const written = (value: SettingValue): string => `${value}${unit === undefined ? '' : ` ${unit}`}`;
+  if (typeof figure !== 'object') return written(figure);
   const share = figure.part === 1 ? 'all of the machine' : `1/${figure.part} of the machine`;
-  return `${share}, ${figure.leastMb} MB to ${written(Number(setting.standard))}`;
+  return `${share}, ${figure.leastMb} MB to ${written(setting.standard)}`;
 }
 
 /** How profiles decide a key: `auto, strict: 1/12 of the machine, 256 MB to 8 GB; laptop: …; else 8 GB`. */
@@ -77,7 +77,7 @@ function ruleText(key: SettingKey): string | undefined {
   if (setting.figures === undefined) return undefined;
   const byText = new Map<string, ProfileName[]>();
   for (const profile of PROFILES) {
-    const text = figureText(setting, unitOf(key), setting.figures[profile] ?? Number(setting.standard));
+    const text = figureText(setting, unitOf(key), setting.figures[profile] ?? setting.standard);
     byText.set(text, [...(byText.get(text) ?? []), profile]);
   }
   return [...byText].map(([text, profiles]) => `${profiles.join(', ')}: ${text}`).join('; ');

@@ -38,6 +38,7 @@ const SECTIONS = [
   'node_options',
   'thresholds',
   'admission',
+  'subprocess',
   'pressure',
   'retry',
   'circuit_breaker',
@@ -54,7 +55,7 @@ const OTHER_KEYS: readonly string[] = [...Object.keys(LISTS), ...RECEIVER_KEYS];
 
 /** Sections of other tools in the same file, and of ours to come; never taken for a slip of the pen. */
 const FOREIGN = new Set([
-  'preserve', 'update', 'backup', 'pool', 'subprocess', 'feedback',
+  'preserve', 'update', 'backup', 'pool', 'feedback',
   'version', 'hooks', 'project', 'permission', 'permissions', 'env',
 ]); // prettier-ignore
 
@@ -111,7 +112,8 @@ function readSmallFile(into: Collected, file: string): string | undefined {
     const code = errorCode(error);
     if (code === 'ENOTDIR') return undefined;
     if (!(error instanceof Failure) && code === undefined) throw error;
-    const text = error instanceof Failure ? error.message : `cannot be looked at (${code})`;
+    const text =
+      error instanceof Failure ? error.message.replace(` ${file}:`, ':') : `cannot be looked at (${code})`;
     into.faults.push({ where: shown(file), text });
   }
   return undefined;

@@ -166,7 +166,7 @@ function figureOf(key: SettingKey, profile: ProfileName, machineTotalBytes: numb
     return { value: setting.standard, origin: 'profile workstation', reason: PROFILE_REASONS.workstation };
   }
   const origin = `profile ${profile}`;
-  if (typeof figure === 'number') return { value: figure, origin, reason: PROFILE_REASONS[profile] };
+  if (typeof figure !== 'object') return { value: figure, origin, reason: PROFILE_REASONS[profile] };
   return { ...partOfMachine(setting, figure, machineTotalBytes), origin };
 }
 

@@ -64,6 +64,10 @@ export function yieldToWritten(choices: Choices): Choices {
   };
   fitHeap(AGENT_HEAP, AGENT_MEMORY);
   fitHeap(COORDINATOR_HEAP, COORDINATOR);
+  keepBelow('admission.sequential_mb', 'admission.limited_mb', 2, 'half of');
+  keepBelow('subprocess.limit_mb', 'subprocess.aggregate_mb', 2, 'half of');
+  keepBelow('subprocess.warn_mb', 'subprocess.limit_mb', 2, 'half of');
+  keepBelow('subprocess.warn_mb', 'subprocess.aggregate_mb', 4, 'a quarter of');
   keepBelow('thresholds.critical_mb', 'thresholds.max_mb', 2, 'half of');
   keepBelow('thresholds.warning_mb', 'thresholds.max_mb', 4, 'a quarter of');
   keepBelow('thresholds.warning_mb', 'thresholds.critical_mb', 2, 'half of');
@@ -80,6 +84,9 @@ export function checkRules(choices: Choices): { faults: Fault[]; warnings: strin
     bothWritten(AGENT_MEMORY, TOTAL) && orderFault(choices, AGENT_MEMORY, TOTAL, 'at most'),
     orderFault(choices, 'thresholds.warning_mb', 'thresholds.critical_mb', 'below'),
     orderFault(choices, 'thresholds.critical_mb', 'thresholds.max_mb', 'below'),
+    orderFault(choices, 'subprocess.warn_mb', 'subprocess.limit_mb', 'below'),
+    orderFault(choices, 'subprocess.limit_mb', 'subprocess.aggregate_mb', 'at most'),
+    orderFault(choices, 'admission.sequential_mb', 'admission.limited_mb', 'at most'),
     orderFault(choices, 'pressure.warning', 'pressure.critical', 'below'),
     orderFault(choices, 'circuit_breaker.recovery', 'circuit_breaker.recovery_max', 'at most'),
   ];

@@ -30,8 +30,8 @@ export interface Setting {
   readonly range?: readonly [number, number];
   /** The default, in the setting's own unit; where profiles differ: the workstation's. */
   readonly standard: SettingValue;
-  /** What profiles say instead: a figure, or a part of the machine. */
-  readonly figures?: Partial<Record<ProfileName, number | MachinePart>>;
+  /** What profiles say instead: a figure, a yes or no, or a part of the machine. */
+  readonly figures?: Partial<Record<ProfileName, number | boolean | MachinePart>>;
   readonly meaning: string;
 }
 

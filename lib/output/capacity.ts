@@ -30,6 +30,7 @@ export function capacityLines({
     ['spawn_capacity', spawnCapacity],
     ['memory_enabled', settings.enabled],
     ['mode', capacity.mode],
+    ['mode_reason', capacity.modeReason],
     ['estimate_mb', Math.round(estimateBytes / MIB)],
     ['promised_mb', Math.round(capacity.charge.promisedBytes / MIB)],
     [
@@ -54,8 +55,9 @@ export async function capacityTable(
   ]);
   return [
     `${sentence}.`,
-    `${formatBytes(memory.availableBytes)} of ${formatBytes(memory.totalBytes)} available, ${capacity.mode.replace('_', ' ')}; ${capacity.liveAgents} of ${capacity.maxConcurrent} agents run, ${formatBytes(capacity.charge.promisedBytes)} are promised to them and not used yet.`,
+    `${formatBytes(memory.availableBytes)} of ${formatBytes(memory.totalBytes)} available; ${capacity.liveAgents} of ${capacity.maxConcurrent} agents run, ${formatBytes(capacity.charge.promisedBytes)} are promised to them and not used yet.`,
     `An agent is expected to need ${formatBytes(estimateBytes)}; ${spawnCapacity} may start now.`,
+    `Mode ${capacity.mode.replace('_', ' ')}: ${capacity.modeReason}.`,
     capacity.coordinatorShareBytes > 0
       ? `${formatBytes(capacity.coordinatorShareBytes)} are kept for a coordinator, which does not run.`
       : '',

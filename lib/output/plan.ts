@@ -1,4 +1,5 @@
 /** What would a run do, in words: order, needs, batches, and the least time that it can take. */
+import type { Mode } from '../model.ts';
 import type { PlannedStream } from '../run-model.ts';
 import type { Batch, Strategy } from '../policy/batch.ts';
 import { formatBytes, formatDuration, MIB } from '../units.ts';
@@ -13,6 +14,9 @@ export interface PlanFacts {
   readonly headroomBytes: number;
   readonly limitedBy: string;
   readonly slots: number;
+  /** How many may run side by side by what is free, and why. */
+  readonly mode: Mode;
+  readonly modeReason: string;
   readonly budgetBytes: number | undefined;
   readonly lowerBoundMs: number | undefined;
   readonly notes: readonly string[];
@@ -35,6 +39,8 @@ export function planAnswer(facts: PlanFacts, exitCode: Answer['exitCode']): Answ
         Number.isFinite(facts.headroomBytes) ? Math.round(facts.headroomBytes / MIB) : undefined,
       ],
       ['limited_by', facts.limitedBy],
+      ['mode', facts.mode],
+      ['mode_reason', facts.modeReason],
       [
         'lower_bound_seconds',
         facts.lowerBoundMs === undefined ? undefined : Math.round(facts.lowerBoundMs / 100) / 10,
@@ -83,6 +89,7 @@ export async function planTable(facts: PlanFacts): Promise<string> {
   return [
     await renderTable(head, rows),
     `${facts.epic}: ${facts.strategy}, ${facts.batches.length} batches for ${headroom}, at most ${facts.slots} at once.`,
+    `Mode ${facts.mode.replace('_', ' ')}: ${facts.modeReason}.`,
     'Batches explain the order; a run starts each stream as soon as it fits.',
     facts.lowerBoundMs === undefined
       ? 'How long it takes at least is not known yet: not every stream was run or says what it expects.'

@@ -41,6 +41,8 @@ function text(event: RunEvent): string {
       return `remains ${event.key}: ${event.processes} processes outlived it; ending them`;
     case 'skip':
       return `skip ${event.key}: ${event.reason}`;
+    case 'mode':
+      return `mode ${event.mode}: ${event.reason}; it was ${event.before}`;
     case 'note':
       return `note ${event.text}`;
     case 'interrupt':

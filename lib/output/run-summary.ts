@@ -34,6 +34,9 @@ export function summaryLines(summary: RunSummary): [string, LineValue][] {
     ],
     ['highest_use_mb', Math.round(summary.highestBytes / MIB)],
     ['highest_agents', summary.highestAgents],
+    ['mode', summary.modes?.last],
+    ['narrowest_mode', summary.modes?.narrowest],
+    ['mode_changes', summary.modes?.changes],
     ['waste_gb_seconds', round(totalWaste(results))],
     ['killed_by_us', summary.killedByUs],
     ['killed_by_kernel', summary.killedByKernel],
@@ -66,6 +69,7 @@ export async function summaryTable(summary: RunSummary): Promise<string> {
     await renderTable(['stream', 'outcome', 'attempts', 'peak', 'estimate', 'waste', 'time', ''], rows),
     `${summary.epic}: ${countDone(last)} of ${last.length} done in ${formatDuration(tookMs)}${bound}; at most ${summary.highestAgents} at once, ${formatBytes(summary.highestBytes)}.`,
     `Killed by us: ${summary.killedByUs}, by the kernel: ${summary.killedByKernel}.${summary.earlierDone > 0 ? ` Done in an earlier run: ${summary.earlierDone}.` : ''}`,
+    ...modeSentence(summary),
     '',
   ].join('\n');
 }
@@ -85,6 +89,14 @@ function earlierEnds(results: readonly AttemptResult[], last: AttemptResult): st
     .filter((result) => result.key === last.key && result !== last)
     .map(({ cause, outcome }) => cause ?? outcome);
   return causes.length === 0 ? '' : `after ${causes.join(', ')}`;
+}
+
+function modeSentence({ modes }: RunSummary): string[] {
+  if (modes === undefined || modes.changes === 0) return [];
+  const words = (mode: string): string => mode.replace('_', ' ');
+  return [
+    `Mode ${words(modes.last)} at the end, at its narrowest ${words(modes.narrowest)}; it changed ${modes.changes} times.`,
+  ];
 }
 
 function totalWaste(results: readonly AttemptResult[]): number {

@@ -1,7 +1,7 @@
 /** May this agent start now; if not, why, how much is missing, what would fit, and when shall the caller ask again? */
 import type { BindingLimit, Mode } from '../model.ts';
 import { formatBytes, formatDuration } from '../units.ts';
-import { judgeCapacity, mostThatFits, type Capacity, type CapacityFacts } from './capacity.ts';
+import { judgeCapacity, modeRoom, mostThatFits, type Capacity, type CapacityFacts } from './capacity.ts';
 import { counts } from './charge.ts';
 import { holdLeftMs } from './hold.ts';
 
@@ -11,6 +11,8 @@ export interface AdmissionMemory {
   readonly holdSinceMs: number | undefined;
   /** When memory last ran out: after it one start at a time, until one has proved safe. */
   readonly lastMemoryEventMs: number | undefined;
+  /** The mode at the last admission, which is left only with a margin; absent: none yet. */
+  readonly mode?: Mode | undefined;
 }
 
 /** What the pressure coordinator leaves in the ledger; admissions only read it. */
@@ -52,6 +54,11 @@ export type AdmissionDecision =
     })
   | (Common & { readonly decision: 'refuse'; readonly binding: BindingLimit; readonly shortByBytes: number });
 
+/** Whether a wait is for a place, so that whoever stands behind must wait as well, however small. */
+export function isForAll(binding: BindingLimit): boolean {
+  return binding === 'max_concurrent' || binding === 'mode';
+}
+
 /** A hold ends only when a quarter more than the floor is there again, so that it does not flap. */
 const RESUME_FACTOR = 1.25;
 /** A start has proved safe when it has lived this long after the last memory event. */
@@ -66,7 +73,7 @@ export function decideAdmission(
   request: AdmissionRequest,
 ): AdmissionDecision {
   const { settings, nowMs } = facts;
-  const capacity = judgeCapacity(facts);
+  const capacity = judgeCapacity({ ...facts, modeBefore: facts.memoryOf.mode });
   const holdSinceMs = settings.enabled ? judgeHold(facts, nowMs) : undefined;
   const pressureHoldMs = settings.enabled ? holdLeftMs(facts.memoryOf.pressureHoldUntilMs, nowMs) : 0;
   const proved = facts.leases.some(
@@ -78,13 +85,20 @@ export function decideAdmission(
   const eventMs = facts.memoryOf.lastMemoryEventMs;
   // Agents too short to prove anything must not keep the machine at one at a time for ever.
   const isOver = proved || (eventMs !== undefined && nowMs - eventMs >= CAUTION_MS);
-  const memory: AdmissionMemory = { holdSinceMs, lastMemoryEventMs: isOver ? undefined : eventMs };
+  const memory: AdmissionMemory = {
+    holdSinceMs,
+    lastMemoryEventMs: isOver ? undefined : eventMs,
+    mode: capacity.mode,
+  };
   const common = {
     mode: capacity.mode,
     liveAgents: capacity.liveAgents,
     maxConcurrent: capacity.maxConcurrent,
     wouldFitBytes:
-      capacity.liveAgents >= capacity.maxConcurrent || holdSinceMs !== undefined || pressureHoldMs > 0
+      capacity.liveAgents >= capacity.maxConcurrent ||
+      modeRoom(capacity) === 0 ||
+      holdSinceMs !== undefined ||
+      pressureHoldMs > 0
         ? 0
         : finite(capacity.headroomBytes, facts.memory.totalBytes),
     memory,
@@ -141,6 +155,7 @@ export function decideAdmission(
     }
   }
   if (request.estimateBytes <= capacity.headroomBytes) {
+    if (modeRoom(capacity) === 0) return narrowed(capacity, common);
     const reason = `${formatBytes(request.estimateBytes)} fit into ${formatBytes(capacity.headroomBytes)} of headroom`;
     return admit(common, request, request.estimateBytes, reason, undefined);
   }
@@ -181,6 +196,18 @@ function heldByPressure(leftMs: number, common: Common0): AdmissionDecision {
     binding: 'hold',
     shortByBytes: undefined,
     retryAfterMs: Math.min(leftMs, RETRY_MS.hold),
+  };
+}
+
+/** It would fit, but so little is free that fewer may run side by side; those that run go on. */
+function narrowed(capacity: Capacity, common: Common0): AdmissionDecision {
+  return {
+    ...common,
+    decision: 'wait',
+    reason: `${capacity.mode}: ${capacity.modeReason}, ${capacity.besideAgents} running`,
+    binding: 'mode',
+    shortByBytes: capacity.modeShortByBytes,
+    retryAfterMs: RETRY_MS.memory,
   };
 }
 

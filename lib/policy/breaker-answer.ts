@@ -59,7 +59,7 @@ export function heldByBreaker(
   facts: CapacityFacts & { readonly memoryOf: AdmissionMemory },
   { reason, retryAfterMs }: BreakerRefusal,
 ): AdmissionDecision {
-  const { mode, liveAgents, maxConcurrent } = judgeCapacity(facts);
+  const { mode, liveAgents, maxConcurrent } = judgeCapacity({ ...facts, modeBefore: facts.memoryOf.mode });
   const { holdSinceMs, lastMemoryEventMs } = facts.memoryOf;
   return {
     decision: 'wait',
@@ -68,7 +68,7 @@ export function heldByBreaker(
     liveAgents,
     maxConcurrent,
     wouldFitBytes: 0,
-    memory: { holdSinceMs, lastMemoryEventMs },
+    memory: { holdSinceMs, lastMemoryEventMs, mode },
     binding: 'breaker',
     shortByBytes: undefined,
     retryAfterMs,

@@ -2,6 +2,7 @@
 import type { BindingLimit, MemorySnapshot, Mode } from '../model.ts';
 import type { Settings } from '../settings-model.ts';
 import { counts, sumCharges, type Charge, type CheckedLease } from './charge.ts';
+import { AGENTS_PER_MODE, judgeMode } from './mode.ts';
 
 /** Less than the whole machine, for the leases of one epic. */
 export interface Budget {
@@ -15,6 +16,10 @@ export interface CapacityFacts {
   readonly memory: MemorySnapshot;
   readonly leases: readonly CheckedLease[];
   readonly budget: Budget | undefined;
+  /** The mode of the last admission, which is left only with a margin. */
+  readonly modeBefore?: Mode | undefined;
+  /** The lease of the agent in which the asker itself lives: it would wait for its own end if that counted for the mode. */
+  readonly within?: string | undefined;
 }
 
 /** One limit and what it leaves. */
@@ -31,6 +36,8 @@ export interface Room {
 export interface Capacity {
   /** Live agents and sub-agents; the coordinator is not counted. */
   readonly liveAgents: number;
+  /** Those of them beside which the asker would run. */
+  readonly besideAgents: number;
   readonly maxConcurrent: number;
   readonly charge: Charge;
   /** The coordinator's share that is held back because none is running. */
@@ -40,13 +47,23 @@ export interface Capacity {
   /** The tightest room's headroom, at least 0; Infinity where memory holds nothing back. */
   readonly headroomBytes: number;
   readonly mode: Mode;
+  readonly modeReason: string;
+  /** What must come free before a freer mode begins; undefined: there is none. */
+  readonly modeShortByBytes: number | undefined;
 }
 
 /**
  * headroom = min(available, total limit - ours) - safety - promised - coordinator's share, and the budget's own rest.
  * Less available memory never gives more headroom.
  */
-export function judgeCapacity({ settings, memory, leases, budget }: CapacityFacts): Capacity {
+export function judgeCapacity({
+  settings,
+  memory,
+  leases,
+  budget,
+  modeBefore,
+  within,
+}: CapacityFacts): Capacity {
   const live = leases.filter(({ life }) => counts(life));
   const agents = live.filter(({ lease }) => lease.role !== 'coordinator');
   const charge = sumCharges(live);
@@ -79,14 +96,20 @@ export function judgeCapacity({ settings, memory, leases, budget }: CapacityFact
   }
   rooms.sort((a, b) => a.headroomBytes - b.headroomBytes);
 
+  const { mode, reason, shortByBytes } = settings.enabled
+    ? judgeMode(memory.availableBytes, settings.admission, modeBefore)
+    : MODE_OFF;
   return {
     liveAgents: agents.length,
+    besideAgents: agents.filter(({ lease }) => lease.id !== within).length,
     maxConcurrent: settings.maxConcurrentAgents,
     charge,
     coordinatorShareBytes,
     rooms,
     headroomBytes: settings.enabled ? Math.max(0, rooms[0]?.headroomBytes ?? 0) : Infinity,
-    mode: judgeMode(memory.availableBytes, settings.admission.floorBytes),
+    mode,
+    modeReason: reason,
+    modeShortByBytes: shortByBytes,
   };
 }
 
@@ -104,23 +127,16 @@ export function mostForOne(facts: Omit<CapacityFacts, 'leases'>): number {
   return Math.max(0, most?.mostBytes ?? facts.memory.totalBytes);
 }
 
-/**
- * sequential under twice the floor, limited under four times: with the workstation's floor of 1 GB these are the 2 GB and
- * 4 GB of the ancestors. A mode bounds how many may start at one look, so that memory which the last ones have not
- * touched yet is seen before the next start.
- */
-export function judgeMode(availableBytes: number, floorBytes: number): Mode {
-  if (availableBytes < 2 * floorBytes) return 'sequential';
-  if (availableBytes < 4 * floorBytes) return 'limited_parallel';
-  return 'full_parallel';
-}
+const MODE_OFF = {
+  mode: 'full_parallel',
+  reason: 'memory management is off',
+  shortByBytes: undefined,
+} as const;
 
-/** How many starts one look at the machine allows. */
-export const STARTS_PER_MODE = {
-  full_parallel: Infinity,
-  limited_parallel: 2,
-  sequential: 1,
-} satisfies Record<Mode, number>;
+/** How many more may start beside those that live, by the mode alone. */
+export function modeRoom({ besideAgents, mode }: Capacity): number {
+  return Math.max(0, AGENTS_PER_MODE[mode] - besideAgents);
+}
 
 /** How many agents of this estimate may start now. */
 export function spawnCapacity(capacity: Capacity, estimateBytes: number): number {
@@ -140,7 +156,7 @@ function countOf(capacity: Capacity, estimateBytes: number): { count: number; sl
     capacity.headroomBytes === Infinity
       ? Infinity
       : Math.floor(capacity.headroomBytes / Math.max(1, estimateBytes));
-  return { count: Math.min(slots, fits, STARTS_PER_MODE[capacity.mode]), slots, fits };
+  return { count: Math.min(slots, fits, modeRoom(capacity)), slots, fits };
 }
 
 function gb(bytes: number): string {

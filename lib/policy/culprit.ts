@@ -6,6 +6,8 @@ export interface TreeProcess {
   readonly parentPid: number;
   readonly startTicks: number;
   readonly residentBytes: number;
+  /** The kernel's name of it; undefined where nobody looked. */
+  readonly comm?: string | undefined;
 }
 
 export interface Culprit {

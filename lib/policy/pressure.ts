@@ -15,7 +15,7 @@ export interface PressureJudgement {
   readonly reason: string;
   /** true: the figures alone would be a lower level; it stays until there is more to spare. */
   readonly isKept: boolean;
-  /** Of the bound that is fullest. */
+  /** Of the bound that is worst off, like the two below it. */
   readonly usedShare: number;
   readonly availableBytes: number;
   readonly totalBytes: number;
@@ -59,7 +59,6 @@ export function judgePressure(
   const floorRank = Math.min(rankOf(previous ?? 'normal'), rankOf(eased.level));
   const isKept = floorRank > rankOf(plain.level);
   const level = isKept ? (PRESSURE_LEVELS[floorRank] ?? plain.level) : plain.level;
-  const fullest = fullestBound(memory);
   return {
     level,
     reason: isKept
@@ -67,28 +66,17 @@ export function judgePressure(
       : plain.reason,
     isKept,
     usedShare: plain.usedShare,
-    availableBytes: fullest.availableBytes,
-    totalBytes: fullest.totalBytes,
+    availableBytes: plain.bound.availableBytes,
+    totalBytes: plain.bound.totalBytes,
     some10Share: memory.pressure?.some10Share,
     full10Share: memory.pressure?.full10Share,
   };
 }
 
-/** Every bound by the rule of the machine's health: the bound with the least bytes may not be the fullest one. */
 function judgeFigures(memory: MemorySnapshot, limits: Limits, stallFactor: number): MachineHealth {
-  const found = memory.bounds.map((binding) => judgeHealth({ ...memory, binding }, limits));
-  const worst = found.reduce(
-    (one, other) => (isWorse(other, one) ? other : one),
-    judgeHealth(memory, limits),
-  );
+  const worst = judgeHealth(memory, limits);
   const stall = judgeStall(memory, stallFactor);
-  if (stall === undefined || rankOf(stall.level) <= rankOf(worst.level)) return worst;
-  return { ...stall, usedShare: worst.usedShare };
-}
-
-function isWorse(one: MachineHealth, other: MachineHealth): boolean {
-  const difference = rankOf(one.level) - rankOf(other.level);
-  return difference > 0 || (difference === 0 && one.usedShare > other.usedShare);
+  return stall === undefined || rankOf(stall.level) <= rankOf(worst.level) ? worst : { ...worst, ...stall };
 }
 
 function judgeStall(
@@ -121,12 +109,6 @@ function easedLimits({ admission, pressure }: Limits): Limits {
       criticalShare: ease(pressure.criticalShare),
     },
   };
-}
-
-function fullestBound(memory: MemorySnapshot): MemorySnapshot['binding'] {
-  const fill = ({ totalBytes, availableBytes }: MemorySnapshot['binding']): number =>
-    totalBytes > 0 ? 1 - availableBytes / totalBytes : 1;
-  return memory.bounds.reduce((one, other) => (fill(other) > fill(one) ? other : one), memory.binding);
 }
 
 /** What was done last. */

@@ -162,10 +162,11 @@ export class TreeSampler {
     return nowMs - this.#scannedMs >= (this.#hasChildrenFiles || this.#usesPs ? this.#scanIntervalMs : 0);
   }
 
-  /** Proportional memory of a tree, bytes; undefined where a living member does not let us look. Slow: for peaks. */
-  pss(id: string): number | undefined {
+  /** Proportional memory of a tree, or of these members of it, bytes; undefined where a living one does not let us look. Slow: for peaks. */
+  pss(id: string, pids?: ReadonlySet<number>): number | undefined {
     let sum = 0;
     for (const member of this.#trees.get(id)?.members.values() ?? []) {
+      if (pids?.has(member.pid) === false) continue;
       const bytes = readPss(member.pid, this.#root);
       if (bytes === undefined && member.measure()) return undefined;
       sum += bytes ?? 0;

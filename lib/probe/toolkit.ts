@@ -23,8 +23,8 @@ export function toolkitVersion(): string {
 
 /**
  * The words that start a script leanest here, without npx: the bundle where it is as new as the sources, else plain Node
- * where it strips types by itself (22.18 and later), else Node with tsx as a loader. Standing memory of the three on
- * Node 20: 36, -, 71 MB, against 104 MB in four processes for `npx tsx` (bench/start-up prints them for this machine).
+ * where it strips types by itself (22.18 and later), else Node with tsx as a loader. What the three hold of
+ * their own on Node 20: 9, -, 35 MB, against 73 MB in four processes for `npx tsx` (bench/start-up prints them for this machine).
  */
 export function leanCommand(script: string, root: string = toolkitRoot()): string[] {
   const bundle = join(root, 'dist', `${script}.mjs`);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { EXIT, Failure } from '../failure.ts';
 import { readText, replaceFile } from '../files.ts';
 import { withLock, type Liveness, type LockTicket } from '../lock.ts';
-import type { Lease, ProcessIdentity } from '../model.ts';
+import type { Lease, Mode, ProcessIdentity } from '../model.ts';
 
 export interface Ledger {
   readonly version: 1;
@@ -12,6 +12,8 @@ export interface Ledger {
   readonly lastMemoryEventMs: number | undefined;
   /** Until when admissions are held for memory pressure; files from before there was such a hold have none. */
   readonly pressureHoldUntilMs?: number | undefined;
+  /** The mode at the last admission; files from before it was kept have none. */
+  readonly mode?: Mode | undefined;
 }
 
 const VERSION = 1;
@@ -80,10 +82,16 @@ export function withoutLeases(ledger: Ledger, ids: ReadonlySet<string>): Ledger 
 }
 
 /** The same ledger with what an admission wants remembered; the same object if nothing changed. */
-export function remember(ledger: Ledger, memory: Pick<Ledger, 'holdSinceMs' | 'lastMemoryEventMs'>): Ledger {
-  const { holdSinceMs, lastMemoryEventMs } = memory;
-  const same = ledger.holdSinceMs === holdSinceMs && ledger.lastMemoryEventMs === lastMemoryEventMs;
-  return same ? ledger : { ...ledger, holdSinceMs, lastMemoryEventMs };
+export function remember(
+  ledger: Ledger,
+  memory: Pick<Ledger, 'holdSinceMs' | 'lastMemoryEventMs' | 'mode'>,
+): Ledger {
+  const { holdSinceMs, lastMemoryEventMs, mode } = memory;
+  const same =
+    ledger.holdSinceMs === holdSinceMs &&
+    ledger.lastMemoryEventMs === lastMemoryEventMs &&
+    ledger.mode === mode;
+  return same ? ledger : { ...ledger, holdSinceMs, lastMemoryEventMs, mode };
 }
 
 /** The same ledger with admissions held until then, or with no such hold; the same object if nothing changed. */
@@ -114,8 +122,16 @@ function parseLedger(text: string, path: string): Ledger {
     holdSinceMs: optional(value['holdSinceMs'], 'number', 'holdSinceMs', path),
     lastMemoryEventMs: optional(value['lastMemoryEventMs'], 'number', 'lastMemoryEventMs', path),
     pressureHoldUntilMs: optional(value['pressureHoldUntilMs'], 'number', 'pressureHoldUntilMs', path),
+    mode: parseMode(value['mode'], path),
   };
 }
+
+function parseMode(value: unknown, path: string): Mode | undefined {
+  if (value === undefined || MODES.some((mode) => mode === value)) return value as Mode | undefined;
+  throw damaged(path, 'mode');
+}
+
+const MODES: readonly Mode[] = ['full_parallel', 'limited_parallel', 'sequential'];
 
 function parseLease(value: unknown, where: string, path: string): Lease {
   if (!isRecord(value)) throw damaged(path, `${where} is no object`);

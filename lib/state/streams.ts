@@ -63,7 +63,8 @@ async function gather(projectDir: string, epic: string, source: StreamSource): P
   if (source.path.includes('\0')) throw new Failure(`"${shown(source.path)}" is no path of a streams file`);
   const { parseStreamsFile } = await import('./streams-file.ts');
   const path = resolve(projectDir, source.path);
-  const text = readText(path);
+  // A shell's `<(…)` is a pipe.
+  const text = readText(path, { pipes: true });
   if (text === undefined) throw new Failure(`there is no streams file ${path}`);
   const way = relative(projectDir, path);
   const file = way.startsWith('..') || isAbsolute(way) ? path : way;

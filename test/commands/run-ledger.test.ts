@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RunLedger } from '../../lib/commands/coordination-memory/run-ledger.ts';
 import type { Stream } from '../../lib/model.ts';
+import type { RunEvent } from '../../lib/run-model.ts';
 import type { Settings } from '../../lib/settings-model.ts';
 import { isAlive, readSelf } from '../../lib/probe/identity.ts';
 import { loadLedger } from '../../lib/state/ledger.ts';
@@ -17,7 +18,11 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(stateDir, { recursive: true, force: true }));
 
-const open = (availableBytes: number | (() => number), settings: Settings): RunLedger =>
+const open = (
+  availableBytes: number | (() => number),
+  settings: Settings,
+  onEvent: (event: RunEvent) => void = () => undefined,
+): RunLedger =>
   new RunLedger({
     stateDir,
     liveness: { self: readSelf(), isAlive },
@@ -26,6 +31,7 @@ const open = (availableBytes: number | (() => number), settings: Settings): RunL
     settings,
     budget: undefined,
     readMemory: () => someMemory(typeof availableBytes === 'number' ? availableBytes : availableBytes()),
+    onEvent,
   });
 
 describe('RunLedger.admit', () => {
@@ -37,9 +43,9 @@ describe('RunLedger.admit', () => {
     ['each on the memory that the ones before it left', [a, c], 2.5 * GIB, { coordinatorMemoryBytes: 0 }, 'A:admit C:admit'],
     ['not more than there is', [a, c], 3 * GIB, {}, 'A:admit C:wait'],
     ['not more than may run', [a, c], 12 * GIB, { maxConcurrentAgents: 1 }, 'A:admit C:wait'],
-    ['one at a look where memory is very short', [a, c], 1.9 * GIB, { coordinatorMemoryBytes: 0 }, 'A:admit'],
+    ['one at a time where memory is very short', [a, c], 1.9 * GIB, { coordinatorMemoryBytes: 0 }, 'A:admit C:wait'],
   ])('reserves for %s', (_what, streams, availableBytes, change, expected) => {
-    const settings = someSettings({ ...change, admission: { floorBytes: GIB } });
+    const settings = someSettings({ ...change, admission: { floorBytes: GIB, sequentialBytes: 2 * GIB, limitedBytes: 4 * GIB } }); // prettier-ignore
     const planned = streams.map((stream) => somePlanned(stream, { estimateBytes: 900 * MIB }));
     const answers = open(availableBytes, settings).admit(planned, 1000);
     const said = answers.map(({ planned: { stream }, decision }) => `${stream.id}:${decision.decision}`);
@@ -85,4 +91,30 @@ describe('RunLedger.admit', () => {
     expect(loadLedger(stateDir).leases.map(({ estimateBytes }) => estimateBytes)).toEqual([10 * GIB]);
     expect([next?.decision.decision, next?.decision.reason]).toEqual(['wait', `${c.key} must run alone, and it is running`]);
   }); // prettier-ignore
+
+  it('tells a change of the mode once, lets what runs run, and starts the next one only where the mode has room', () => {
+    const told: RunEvent[] = [];
+    let availableBytes = 5 * GIB;
+    const settings = someSettings({ coordinatorMemoryBytes: 0, admission: { sequentialBytes: 2 * GIB, limitedBytes: 4 * GIB } }); // prettier-ignore
+    const ledger = open(
+      () => availableBytes,
+      settings,
+      (event) => told.push(event),
+    );
+    const ask = (stream: Stream): string =>
+      ledger.admit([somePlanned(stream, { estimateBytes: 10 * MIB })], 1000).map(({ decision }) => `${decision.decision} ${decision.mode}`).join(); // prettier-ignore
+    expect(ask(a)).toBe('admit full_parallel');
+    availableBytes = 3.9 * GIB;
+    expect([ask(b), ask(c)]).toEqual(['admit limited_parallel', 'wait limited_parallel']);
+    availableBytes = 4.9 * GIB;
+    expect(ask(c)).toBe('wait limited_parallel');
+    availableBytes = 5 * GIB;
+    expect(ask(c)).toBe('admit full_parallel');
+    expect(told).toMatchObject([
+      { event: 'mode', before: 'full_parallel', mode: 'limited_parallel', availableBytes: 3.9 * GIB },
+      { event: 'mode', before: 'limited_parallel', mode: 'full_parallel', availableBytes: 5 * GIB },
+    ]);
+    expect(ledger.modes).toEqual({ last: 'full_parallel', narrowest: 'limited_parallel', changes: 2 });
+    expect(loadLedger(stateDir)).toMatchObject({ leases: { length: 3 }, mode: 'full_parallel' });
+  });
 });

@@ -1,5 +1,6 @@
 /** Is everything that is wrong told at once, each with file, line, key, allowed range and what was probably meant? */
-import { chmodSync, mkdirSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { nearSection, nearest } from '../../lib/config/faults.ts';
@@ -154,6 +155,19 @@ test('a folder in the place of the file is one line', async () => {
       exitCode: EXIT.mend,
       message: expect.stringMatching(/^[^\n]*EISDIR[^\n]*$/) as string,
     });
+  });
+});
+
+test.each([
+  ['a pipe', (path: string) => void execFileSync('mkfifo', [path]), 'a named pipe'],
+  ['a device', (path: string) => symlinkSync('/dev/zero', path), 'a device'],
+])('%s in the place of the file is one line, and is not waited for', async (_what, make, kind) => {
+  await inWorld({}, async ({ homeDir, projectDir }) => {
+    const path = join(projectDir, '.claude-pm.yaml');
+    make(path);
+    const loading = loadSettings({ homeDir, projectDir, env: {}, overrides: {}, machineTotalBytes: GIB });
+    const message = `${path}: cannot read: it is ${kind}, a file is needed: move it away`;
+    await expect(loading).rejects.toMatchObject({ exitCode: EXIT.mend, message });
   });
 });
 

@@ -52,6 +52,7 @@ test('the shipped file takes the quick reader, and writes all that no profile de
     'thresholds.warning_mb',
     'thresholds.critical_mb',
     'thresholds.max_mb',
+    'subprocess.enabled',
   ]);
 });
 

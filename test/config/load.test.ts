@@ -34,8 +34,11 @@ test.each([
 const LOWER: Readonly<Record<string, string>> = {
   'thresholds.warning_mb': '1',
   'thresholds.critical_mb': '1500',
+  'admission.sequential_mb': '3000',
   'pressure.warning': '2',
   'circuit_breaker.recovery': '600',
+  'subprocess.warn_mb': '999',
+  'subprocess.limit_mb': '2000',
 };
 
 test.each(SETTING_KEYS.map((key) => [key]))('%s is set by its variable and by its flag', async (key) => {
@@ -195,7 +198,7 @@ test('carriage returns, flow style and quotes are all read', async () => {
 
 test.each([
   ['preserve:\n  - a\nupdate: { x: [1, 2] }\nbackup: null\npool:\n  size: 4\nfeedback: 3\n'],
-  ['subprocess:\n  warn: 1\nbackup: 0x10\nfeedback: .inf\nhooks: []\n'],
+  ['pool: 0x10\nfeedback: .inf\nhooks: []\n'],
   [
     'events: 1\npermission: 2\n1: 2\n? [a]\n: b\n~: 3\n"": 4\n__proto__: { enabled: false }\nconstructor: 1\n',
   ],

@@ -21,6 +21,8 @@ const CONTRADICTIONS: readonly [Record<string, string>, string[]][] = [
   [{ 'pressure.warning': '85%' }, ['--set pressure.warning: 85% must be below pressure.critical 85% (default); allowed: below 85%']],
   [{ 'pressure.critical': '0.5' }, ['--set pressure.critical: 50% must be above pressure.warning 70% (default); allowed: above 70%']],
   [{ 'pressure.warning': '84', 'pressure.critical': '85' }, []],
+  [{ 'admission.sequential_mb': '4097' }, ['--set admission.sequential_mb: 4097 MB must be at most admission.limited_mb 4096 MB (1/6 of 24.0 GB, but at most the workstation\'s figure); allowed: at most 4096 (MB)']],
+  [{ 'admission.sequential_mb': '0', 'admission.limited_mb': '0' }, []],
   [{ 'circuit_breaker.recovery': '600' }, []],
   [{ 'circuit_breaker.recovery': '11m' }, ['--set circuit_breaker.recovery: 660 s must be at most circuit_breaker.recovery_max 600 s (default); allowed: at most 600 (s)']],
   [{ 'circuit_breaker.recovery_max': '20' }, ['--set circuit_breaker.recovery_max: 20 s must be at least circuit_breaker.recovery 30 s (default); allowed: at least 30 (s)']],
@@ -53,6 +55,8 @@ test.each([
   [{ [MAX]: '2049' }, 24, CRITICAL, '2048MB < default'],
   [{ [CRITICAL]: '1000' }, 24, WARNING, '500MB < default'],
   [{ [MAX]: '8000' }, 24, CRITICAL, '2048MB < default'],
+  [{ 'admission.limited_mb': '0' }, 24, 'admission.sequential_mb', '0MB < profile auto'],
+  [{ 'admission.limited_mb': '3000' }, 24, 'admission.sequential_mb', '2048MB < profile auto'],
 ])('with %j written on %i GB, %s gives way to it', async (overrides, gb, key, expected) => {
   expect(await told({ overrides, gb }, key)).toBe(expected);
 });

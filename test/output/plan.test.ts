@@ -32,6 +32,8 @@ const facts: PlanFacts = {
   headroomBytes: 1.5 * GIB,
   limitedBy: 'budget',
   slots: 4,
+  mode: 'limited_parallel',
+  modeReason: '3.9GB free, under 4.0GB: at most 2 agents at once',
   budgetBytes: 1.5 * GIB,
   lowerBoundMs: 65_000,
   notes: ['12-analysis.md: a note'],

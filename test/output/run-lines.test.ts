@@ -30,6 +30,7 @@ describe('eventLine', () => {
     [{ ...at, event: 'remains', key, processes: 2, bytes: 5 }, 'remains shop/1/A: 2 processes outlived it; ending them'],
     [{ ...at, event: 'skip', key, reason: 'shop/1/B failed' }, 'skip shop/1/A: shop/1/B failed'],
     [{ ...at, event: 'note', text: 'a note' }, 'note a note'],
+    [{ ...at, event: 'mode', mode: 'sequential', before: 'full_parallel', availableBytes: GIB, reason: '1.0GB free, under 2.0GB: one agent at a time' }, 'mode sequential: 1.0GB free, under 2.0GB: one agent at a time; it was full_parallel'],
     [{ ...at, event: 'interrupt', signal: 'SIGINT', running: 3 }, 'SIGINT: nothing more starts, 3 agents are being ended; once more ends them at once'],
   ])('%j', (event, line) => {
     expect(eventLine(event)).toMatch(/^\d\d:\d\d:\d\d /);

@@ -33,6 +33,7 @@ const summary: RunSummary = {
   killedByKernel: 0,
   earlierDone: 3,
   exitCode: 30,
+  modes: { last: 'full_parallel', narrowest: 'sequential', changes: 3 },
 }; // prettier-ignore
 
 const nothing: RunSummary = {
@@ -71,6 +72,9 @@ describe('the summary', () => {
       lower_bound_seconds: 65,
       highest_use_mb: 3072,
       highest_agents: 2,
+      mode: 'full_parallel',
+      narrowest_mode: 'sequential',
+      mode_changes: 3,
       waste_gb_seconds: 15,
       killed_by_us: 1,
       killed_by_kernel: 0,

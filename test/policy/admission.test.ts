@@ -70,6 +70,10 @@ describe('decideAdmission', () => {
     ['never fits, held by pressure', { memoryOf: { ...NOTHING, pressureHoldUntilMs: NOW + 1 } }, { estimateBytes: 99 * GIB }, 'refuse machine'],
     ['below the floor and held by pressure', { memory: someMemory(0), memoryOf: { ...NOTHING, pressureHoldUntilMs: NOW + 1 } }, {}, 'wait floor'],
     ['memory management off, held by pressure', { settings: off, memoryOf: { ...NOTHING, pressureHoldUntilMs: NOW + 1 } }, {}, 'admit 2048 limit 3072'],
+    ['a third one while little is free', { settings: someSettings({ admission: { limitedBytes: 13 * GIB } }), leases: four.slice(2) }, {}, 'wait mode'],
+    ['a third one that would not fit either', { settings: someSettings({ admission: { limitedBytes: 13 * GIB } }), leases: four.slice(2) }, { estimateBytes: 13 * GIB }, 'wait machine'],
+    ['a second one while very little is free', { settings: someSettings({ admission: { sequentialBytes: 13 * GIB, limitedBytes: 13 * GIB } }), leases: four.slice(3) }, {}, 'wait mode'],
+    ['a first one while very little is free', { settings: someSettings({ admission: { sequentialBytes: 13 * GIB, limitedBytes: 13 * GIB } }) }, {}, 'admit 2048 limit 3072'],
     ['memory management off', { settings: off, memory: someMemory(0) }, { estimateBytes: 999 * GIB }, 'admit 1022976 limit 3072'],
     ['memory management off, all slots taken', { settings: off, leases: four }, {}, 'wait max_concurrent'],
     ['only a coordinator runs, so one agent starts all the same', { memory: someMemory(3 * GIB), leases: [someChecked({ role: 'coordinator', estimateBytes: 2 * GIB })] }, {}, 'admit 1024 limit 1024'],
@@ -178,6 +182,8 @@ const request = fc.record({
   estimateIsStated: fc.boolean(),
 });
 
+const narrow = someSettings({ admission: { sequentialBytes: 2 * GIB, limitedBytes: 4 * GIB } });
+
 describe('less memory', () => {
   it('never admits more, never lets it have more, and never sees a freer mode, over any sequence of looks', () => {
     const looks = fc.array(fc.tuple(size, size), { minLength: 1, maxLength: 8 });
@@ -186,7 +192,7 @@ describe('less memory', () => {
       fc.property(looks, someAgents, maybeBudget, request, (sequence, leases, limit, asked) => {
         let [rich, poor] = [NOTHING, NOTHING];
         for (const [one, other] of sequence) {
-          const facts = { leases, budget: limit };
+          const facts = { leases, budget: limit, settings: narrow };
           const more = decide({ ...facts, memory: someMemory(Math.max(one, other)), memoryOf: rich }, asked);
           const less = decide({ ...facts, memory: someMemory(Math.min(one, other)), memoryOf: poor }, asked);
           [rich, poor] = [more.memory, less.memory];
@@ -206,7 +212,7 @@ describe('less memory', () => {
   it('is also what one more agent means', () => {
     fc.assert(
       fc.property(size, someAgents, maybeBudget, request, size, (available, leases, limit, asked, estimate) => {
-        const facts = { memory: someMemory(available), budget: limit };
+        const facts = { memory: someMemory(available), budget: limit, settings: narrow };
         const before = decide({ ...facts, leases }, asked);
         const after = decide({ ...facts, leases: [...leases, someChecked({ estimateBytes: estimate })] }, asked);
         expect(after.wouldFitBytes).toBeLessThanOrEqual(before.wouldFitBytes);
@@ -220,7 +226,7 @@ describe('what would fit', () => {
   it('is admitted, and with something running a byte more is not', () => {
     fc.assert(
       fc.property(size, someAgents, maybeBudget, request, (available, leases, limit, asked) => {
-        const facts = { memory: someMemory(available), budget: limit, leases };
+        const facts = { memory: someMemory(available), budget: limit, leases, settings: narrow };
         const { wouldFitBytes, liveAgents } = decide(facts, asked);
         const ask = (estimateBytes: number) => decide(facts, { ...asked, estimateBytes }).decision;
         if (wouldFitBytes > 0) expect(ask(wouldFitBytes)).toBe('admit');

@@ -1,14 +1,7 @@
 /** Does the tightest limit decide, and does less room never look like more? */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Mode } from '../../lib/model.ts';
-import {
-  judgeCapacity,
-  judgeMode,
-  mostThatFits,
-  spawnCapacity,
-  type CapacityFacts,
-} from '../../lib/policy/capacity.ts';
+import { judgeCapacity, mostThatFits, spawnCapacity, type CapacityFacts } from '../../lib/policy/capacity.ts';
 import type { CheckedLease } from '../../lib/policy/charge.ts';
 import { GIB, MIB } from '../../lib/units.ts';
 import { someChecked, someMemory, someSettings } from '../support/nouns.ts';
@@ -81,19 +74,8 @@ describe('judgeCapacity', () => {
   });
 });
 
-describe('judgeMode', () => {
-  it.each<[number, Mode]>([
-    [0, 'sequential'],
-    [2 * GIB - 1, 'sequential'],
-    [2 * GIB, 'limited_parallel'],
-    [4 * GIB - 1, 'limited_parallel'],
-    [4 * GIB, 'full_parallel'],
-  ])('%d bytes over a floor of 1 GB is %s', (bytes, mode) => {
-    expect(judgeMode(bytes, GIB)).toBe(mode);
-  });
-});
-
 describe('spawnCapacity', () => {
+  const narrow = someSettings({ admission: { sequentialBytes: 2 * GIB, limitedBytes: 4 * GIB } });
   it.each<[string, Partial<CapacityFacts>, number, number]>([
     ['as many as fit', {}, 3 * GIB, 3],
     ['one byte too large', {}, 10 * GIB + 1, 0],
@@ -102,8 +84,12 @@ describe('spawnCapacity', () => {
     ['no more than the slots that are left', { leases: [someChecked(), someChecked(), someChecked()] }, MIB, 1],
     ['never below zero where more run than may', { settings: someSettings({ maxConcurrentAgents: 1 }), leases: [someChecked(), someChecked()] }, MIB, 0],
     ['an estimate of nothing is no division by zero', {}, 0, 4],
-    ['two at one look when memory is short', { memory: someMemory(4 * GIB - 1) }, MIB, 2],
-    ['one at one look when it is very short', { memory: someMemory(2 * GIB - 1), leases: [coordinator(2 * GIB)] }, MIB, 1],
+    ['two in all when memory is short', { settings: narrow, memory: someMemory(4 * GIB - 1) }, MIB, 2],
+    ['one beside one that runs then', { settings: narrow, memory: someMemory(4 * GIB - 1), leases: [someChecked({}, GIB)] }, MIB, 1],
+    ['none beside two', { settings: narrow, memory: someMemory(4 * GIB - 1), leases: [someChecked({}, GIB), someChecked({}, GIB)] }, MIB, 0],
+    ['not yet more than two within the margin above', { settings: narrow, memory: someMemory(5 * GIB - 1), modeBefore: 'limited_parallel' }, MIB, 2],
+    ['one when it is very short', { settings: narrow, memory: someMemory(2 * GIB - 1), leases: [coordinator(2 * GIB)] }, MIB, 1],
+    ['no mode at all where memory management is off', { settings: { ...narrow, enabled: false }, memory: someMemory(0) }, MIB, 4],
     ['only slots count where memory management is off', { settings: someSettings({ enabled: false }), memory: someMemory(5 * GIB) }, 1000 * GIB, 4],
   ])('%s', (_what, facts, estimateBytes, count) => {
     expect(spawnCapacity(judge(facts), estimateBytes)).toBe(count);
@@ -123,7 +109,7 @@ describe('less room', () => {
       fc.property(leases, maybeBudget, size, size, size, size, size, (list, limit, machine, group, total, less, grown) => {
         const facts = (machineBytes: number, groupBytes: number, totalBytes: number, safetyBytes: number) =>
           judge({
-            settings: someSettings({ totalMemoryLimitBytes: totalBytes, admission: { safetyBytes } }),
+            settings: someSettings({ totalMemoryLimitBytes: totalBytes, admission: { safetyBytes, sequentialBytes: 2 * GIB, limitedBytes: 4 * GIB } }),
             memory: someMemory(machineBytes, 16 * GIB, [
               { name: '/box', totalBytes: 16 * GIB, availableBytes: groupBytes },
             ]),

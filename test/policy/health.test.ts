@@ -24,6 +24,20 @@ describe('judgeHealth', () => {
     expect(judgeHealth(someMemory(availableBytes, totalBytes), settings)).toMatchObject({ level, reason });
   }); // prettier-ignore
 
+  /** Machine and cgroup, each `[available, total]` in GB. */
+  it.each<[string, readonly [number, number], readonly [number, number], MachineHealth['level'], string]>([
+    ['a full machine around a cgroup with room', [8, 64], [3, 4], 'critical', '88% of 64.0GB in use of the machine, critical from 85%'],
+    ['a full cgroup with more bytes left than the machine', [5, 12], [6, 64], 'critical', '91% of 64.0GB in use of cgroup /box, critical from 85%'],
+    ['a full cgroup on an empty machine', [50, 64], [1.9, 16], 'critical', '88% of 16.0GB in use of cgroup /box, critical from 85%'],
+    ['a machine under the floor, and a cgroup that is only full', [0.5, 64], [2, 10], 'critical', '512.0MB available of the machine, under the floor of 1.0GB'],
+    ['both have room', [60, 64], [12, 16], 'normal', '12.0GB available of cgroup /box, 25% of 16.0GB in use'],
+  ])('%s', (_what, machine, group, level, reason) => {
+    const gb = ([available, total]: readonly [number, number]) => [available * GIB, total * GIB] as const;
+    const [availableBytes, totalBytes] = gb(group);
+    const memory = someMemory(...gb(machine), [{ name: '/box', availableBytes, totalBytes }]);
+    expect(judgeHealth(memory, settings)).toMatchObject({ level, reason });
+  }); // prettier-ignore
+
   it('speaks of the limit that binds, not of the machine around it', () => {
     const memory = someMemory(50 * GIB, 64 * GIB, [{ name: '/box', totalBytes: 4 * GIB, availableBytes: GIB / 2 }]);
     expect(judgeHealth(memory, settings)).toMatchObject({ level: 'critical', usedShare: 0.875 });
@@ -35,6 +49,10 @@ describe('judgeHealth', () => {
       fc.property(size, size, (one, other) => {
         const at = (bytes: number) => LEVELS.indexOf(judgeHealth(someMemory(bytes), settings).level);
         expect(at(Math.min(one, other))).toBeGreaterThanOrEqual(at(Math.max(one, other)));
+        // Nor for the same memory within one more limit.
+        const box = { name: '/box', totalBytes: 8 * GIB, availableBytes: other / 2 };
+        const inside = judgeHealth(someMemory(one, 16 * GIB, [box]), settings);
+        expect(LEVELS.indexOf(inside.level)).toBeGreaterThanOrEqual(at(one));
       }),
     );
   });

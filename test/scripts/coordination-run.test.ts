@@ -1,5 +1,5 @@
 /** Does a run honour order, dependencies and conflicts, keep to its budget, and do as it is told from outside? */
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
@@ -260,6 +260,63 @@ describe('told from outside', () => {
     expect(keyValues((await lab.run(NAME, ['e', 'status', '--streams', path])).stdout)).toMatchObject({ done: '1', stream: 'e/0/A done' }); // prettier-ignore
     const log = (await lab.run(NAME, ['e', 'log'])).stdout;
     expect(log).toMatch(/e\/0\/A paused: lunch\n[^]*e\/0\/A resumed\n/);
+  });
+
+  it('pause, resume, kill and status know the streams of a file, before a run by --streams and after it by what it wrote down', async () => {
+    const lab = makeLab();
+    const path = streamsFile(lab, [
+      { id: 'A', command: 'echo A >> ran', memory: '10MB' },
+      { id: 'B', command: 'while [ ! -e go ]; do sleep 0.02; done', memory: '10MB' },
+      { id: 'C', command: 'echo C >> ran', memory: '10MB', depends_on: 'B' },
+    ]);
+    const called = async (...args: string[]): Promise<[number | null, string]> => {
+      const ended = await lab.run(NAME, ['e', ...args]);
+      return [ended.status, ended.stdout + ended.stderr];
+    };
+    expect(await called('pause', 'A')).toEqual([2, expect.stringContaining('no stream "A"')]);
+    expect(await called('status')).toEqual([2, expect.stringContaining('no epic e: ')]);
+    expect(await called('pause', 'A', '--streams', path)).toEqual([
+      0,
+      expect.stringContaining('state:paused'),
+    ]);
+    const run = startAll(lab);
+    await waitFor(() => lab.leases()[0]?.state === 'running', 'the agent');
+    // Neither C, which waits, nor A, which is paused, was ever started.
+    expect(await called('status')).toEqual([
+      0,
+      expect.stringMatching(/waiting:1\npaused:1\n[^]*stream:e\/0\/A paused\n/),
+    ]);
+    expect(await called('pause', 'C')).toEqual([0, expect.stringContaining('stream:e/0/C')]);
+    expect(await called('kill', 'C')).toEqual([
+      0,
+      expect.stringContaining('e/0/C does not run: nothing was ended'),
+    ]);
+    expect(await called('resume', 'C')).toEqual([0, expect.not.stringContaining('was not paused')]);
+    expect((await called('resume', 'A', '--streams', path))[0]).toBe(0);
+    lab.write('go', '');
+    expect((await run.ended).status).toBe(0);
+    expect(lab.read('ran')).toBe('A\nC\n');
+    expect(await called('status')).toEqual([0, expect.stringContaining('streams:3\ndone:3')]);
+  });
+
+  it('pause waits for an agent that is being started, and says what to do where that takes too long', async () => {
+    const lab = makeLab();
+    const { pid } = lab.hold();
+    await lab.run(NAME, ['e', 'spawn', 'A', '--pid', String(pid), '--memory', '10MB', ...ROOMY]);
+    const setState = (state: string): void => {
+      const ledger = join(lab.state, 'ledger.json');
+      writeFileSync(ledger, readFileSync(ledger, 'utf8').replace(/"state":"\w+"/, `"state":"${state}"`));
+    };
+    setState('starting');
+    const late = await lab.run(NAME, ['e', 'pause', 'A']);
+    expect([late.status, late.stderr]).toEqual([
+      75,
+      expect.stringMatching(/being started at this moment .* call pause again/),
+    ]);
+    const soon = lab.start(NAME, ['e', 'pause', 'A']);
+    await waitFor(() => lab.read('.claude/epics/e/coordination/stream-0-A-blocked.md') !== '', 'the mark');
+    setState('running');
+    expect([(await soon.ended).status, stateOf(pid)]).toEqual([0, 'T']);
   });
 
   it('a paused stream does not start until it is resumed, and the run says for what it waits', async () => {

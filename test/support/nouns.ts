@@ -38,6 +38,12 @@ export function someSettings({ admission, ...change }: SettingsChange = {}): Set
       abort: true,
       kernelCeiling: 'off',
     },
+    subprocess: {
+      enabled: false,
+      warnBytes: 500 * MIB,
+      limitBytes: 1000 * MIB,
+      aggregateBytes: 2000 * MIB,
+    },
     pressure: { warningShare: 0.7, criticalShare: 0.85, cooldownMs: 60_000, handlers: [] },
     promptCache: {
       ttlMs: 300_000,
@@ -69,6 +75,8 @@ export function someSettings({ admission, ...change }: SettingsChange = {}): Set
     admission: {
       floorBytes: GIB,
       safetyBytes: 0,
+      sequentialBytes: 0,
+      limitedBytes: 0,
       lookahead: 3,
       ageingMs: 60_000,
       leaseMs: 3_600_000,

@@ -3,8 +3,7 @@ import fc from 'fast-check';
 import type { Stream } from '../../lib/model.ts';
 import type { Settings } from '../../lib/settings-model.ts';
 import type { PlannedStream } from '../../lib/run-model.ts';
-import { decideAdmission, type AdmissionMemory } from '../../lib/policy/admission.ts';
-import { STARTS_PER_MODE } from '../../lib/policy/capacity.ts';
+import { decideAdmission, isForAll, type AdmissionMemory } from '../../lib/policy/admission.ts';
 import type { CheckedLease } from '../../lib/policy/charge.ts';
 import { areApart, lostStreams, readyStreams, tryOrder, type StreamState } from '../../lib/policy/queue.ts';
 import { GIB } from '../../lib/units.ts';
@@ -75,7 +74,7 @@ export function play(
         states.set(stream.key, 'failed');
         refused += 1;
       }
-      if (answer.decision === 'wait' && answer.binding !== 'max_concurrent' && !refusedSince.has(stream.key))
+      if (answer.decision === 'wait' && !isForAll(answer.binding) && !refusedSince.has(stream.key))
         refusedSince.set(stream.key, nowMs);
       if (answer.decision !== 'admit') continue;
       refusedSince.delete(stream.key);
@@ -87,7 +86,6 @@ export function play(
       });
       starts.push({ key: stream.key, atMs: nowMs, grantedBytes: answer.estimateBytes });
       admitted.push(stream);
-      if (admitted.length >= STARTS_PER_MODE[answer.mode]) break;
     }
     return admitted.length + refused > 0;
   };

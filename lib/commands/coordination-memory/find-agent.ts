@@ -1,53 +1,53 @@
-/** Which stream and which agent does a word on the command line mean? The ledger's and the epic's own streams, exact matches only. */
-import { Failure } from '../../failure.ts';
+/** Which stream and which agent does a word on the command line mean? Exact matches only. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Call } from '../../flags.ts';
 import type { Lease } from '../../model.ts';
-import { parseKey, resolveStream } from '../../names.ts';
+import { resolveStream } from '../../names.ts';
 import { loadLedger } from '../../state/ledger.ts';
-import { readJoblog } from '../../state/joblog.ts';
-import { loadStreams } from '../../state/streams.ts';
 import type { EpicPaths } from '../../state/paths.ts';
 import type { Context } from '../context.ts';
+import { knownStreams } from './known-streams.ts';
 
 export interface Found {
   readonly key: string;
   readonly leases: readonly Lease[];
 }
 
+/** A run writes the process of an agent down a tenth of a second after its start; a machine without memory is slower. */
+const STARTING_MS = 2000;
+const LOOK_MS = 50;
+
 /** @throws Failure (2) for an unknown or ambiguous stream, with the near names. */
 export async function findAgent(call: Call, context: Context, paths: EpicPaths): Promise<Found> {
-  const word = call.args[0] ?? '';
-  const leases = loadLedger(context.stateDir()).leases.filter(
-    ({ epic, project }) => epic === paths.epic && project === context.projectDir,
-  );
-  const keys = new Set([
-    ...leases.map(({ key }) => key),
-    ...readJoblog(paths.joblogPath).entries.flatMap(({ key }) => key ?? []),
-  ]);
-  for (const key of await epicKeys(context, paths)) keys.add(key);
-  const { key } = await resolveStream(
-    [...keys].map((name) => ({ key: name, ...partsOf(name) })),
-    word,
-  );
+  const leases = readLeases(context, paths);
+  const { streams, earlier } = await knownStreams(call, paths, leases);
+  const known = new Map([...earlier, ...streams].map((stream) => [stream.key, stream]));
+  const { key } = await resolveStream([...known.values()], call.args[0] ?? '');
   return { key, leases: leases.filter((lease) => lease.key === key) };
 }
 
-function partsOf(key: string): { issue: string; id: string } {
-  const { issue, id } = parseKey(key);
-  return { issue, id };
+/** The same agent as soon as its process is known; `isStarting` where it was not in time. */
+export async function awaitStarted(
+  found: Found,
+  context: Context,
+  paths: EpicPaths,
+): Promise<Found & { readonly isStarting: boolean }> {
+  const { key } = found;
+  const { isAlive } = context.liveness();
+  // While it is being started its run answers for it; a dead run starts nothing any more.
+  const isStarting = (leases: readonly Lease[]): boolean =>
+    leases.some(({ owner, state }) => state === 'starting' && owner && isAlive(owner) !== false);
+  const untilMs = Date.now() + STARTING_MS;
+  let { leases } = found;
+  while (isStarting(leases) && Date.now() < untilMs) {
+    await sleep(LOOK_MS);
+    leases = readLeases(context, paths).filter((lease) => lease.key === key);
+  }
+  return { key, leases, isStarting: isStarting(leases) };
 }
 
-/** Streams of the epic's folder; a run from a file or from lines has none there. */
-async function epicKeys(context: Context, paths: EpicPaths): Promise<string[]> {
-  try {
-    const { streams } = await loadStreams({
-      projectDir: context.projectDir,
-      epic: paths.epic,
-      source: { from: 'epic' },
-    });
-    return streams.map(({ key }) => key);
-  } catch (error) {
-    if (error instanceof Failure) return [];
-    throw error;
-  }
+function readLeases(context: Context, paths: EpicPaths): Lease[] {
+  return loadLedger(context.stateDir()).leases.filter(
+    ({ epic, project }) => epic === paths.epic && project === context.projectDir,
+  );
 }

@@ -12,13 +12,13 @@ import { formatBytes } from '../../units.ts';
 import { openContext } from '../context.ts';
 import { endAgents } from '../end-agents.ts';
 import { stopRequestPath } from './attempt-spec.ts';
-import { findAgent } from './find-agent.ts';
+import { awaitStarted, findAgent } from './find-agent.ts';
 
 /** Exit 0 when nothing of it is left, 30 when something outlived KILL. Sub-agents inside a client only give back their share. */
 export async function run(call: Call): Promise<Answer> {
   const context = await openContext(call);
   const paths = projectPaths(context.projectDir, call.subject);
-  const { key, leases } = await findAgent(call, context, paths);
+  const { key, leases } = await awaitStarted(await findAgent(call, context, paths), context, paths);
   const own = leases.filter(({ role }) => role === 'agent');
   const reason = cleanText(
     flagText(call, 'reason') ?? `ended by ${call.env['USER'] ?? 'somebody'} with kill`,
@@ -63,6 +63,8 @@ export async function run(call: Call): Promise<Answer> {
         ? [
             `${key} lives inside its client's process: only its share was given back; end the sub-agent in the client`,
           ]
-        : [],
+        : leases.length === 0 && !mayBeRetried
+          ? [`${key} does not run: nothing was ended; \`pause\` keeps it from starting`]
+          : [],
   };
 }

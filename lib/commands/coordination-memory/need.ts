@@ -43,9 +43,9 @@ export function readBudget(call: Call, context: Context): Budget | undefined {
 /** The room there is now, read without the lock: good for showing. */
 export function readCapacity(context: Context, budget: Budget | undefined): Capacity {
   const { settings, memory, nowMs } = context;
-  const { leases } = loadLedger(context.stateDir());
+  const { leases, mode: modeBefore } = loadLedger(context.stateDir());
   const checked = checkLeases(leases, context.liveness().isAlive, nowMs, () => readProcessTable());
-  return judgeCapacity({ settings, memory, leases: checked, budget });
+  return judgeCapacity({ settings, memory, leases: checked, budget, modeBefore });
 }
 
 /** How many more of this need may start: at least one where nothing runs and the floor is there (single-agent mode). */

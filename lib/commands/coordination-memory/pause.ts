@@ -11,20 +11,25 @@ import { updateLedger } from '../../state/ledger.ts';
 import { projectPaths } from '../../state/paths.ts';
 import { readAgents } from '../agents.ts';
 import { openContext, type Context } from '../context.ts';
-import { findAgent, type Found } from './find-agent.ts';
+import { awaitStarted, findAgent, type Found } from './find-agent.ts';
 
-/** Writes the blocked file; a running agent of its own process is halted and keeps its share. */
+/** Writes the blocked file; a running agent of its own process is halted and keeps its share. Exit 75 where it is just being started. */
 export async function pause(call: Call): Promise<Answer> {
   const context = await openContext(call);
   const paths = projectPaths(context.projectDir, call.subject);
-  const found = await findAgent(call, context, paths);
+  const named = await findAgent(call, context, paths);
   const reason = flagText(call, 'reason') ?? 'paused by hand';
 
-  blockStream(paths, found.key, { reason, who: call.env['USER'] ?? 'unknown', nowMs: context.nowMs });
+  // First, so that it does not start meanwhile; one that is being started cannot be halted before its process is known.
+  blockStream(paths, named.key, { reason, who: call.env['USER'] ?? 'unknown', nowMs: context.nowMs });
+  const found = await awaitStarted(named, context, paths);
   const halted = signalAll(context, found, 'SIGSTOP');
   logLine(paths, `${found.key} paused: ${reason}`, context.nowMs);
 
-  return words(context, found, 'paused', halted);
+  const answer = words(context, found, 'paused', halted);
+  if (!found.isStarting) return answer;
+  const again = `${found.key} is being started at this moment and its processes are not known yet: call pause again to halt it`;
+  return { ...answer, exitCode: EXIT.later, talk: [...(answer.talk ?? []), again] };
 }
 
 /** Removes the blocked file and continues what was halted. */

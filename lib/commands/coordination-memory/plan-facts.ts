@@ -3,7 +3,7 @@ import { EXIT } from '../../failure.ts';
 import type { Answer } from '../../output/answer.ts';
 import { planAnswer, type PlanFacts } from '../../output/plan.ts';
 import { planBatches } from '../../policy/batch.ts';
-import { judgeCapacity } from '../../policy/capacity.ts';
+import { judgeCapacity, modeRoom } from '../../policy/capacity.ts';
 import { lowerBoundMs } from '../../policy/queue.ts';
 import { readProcessTable } from '../../probe/processes.ts';
 import { lastEntries } from '../../state/joblog.ts';
@@ -23,16 +23,16 @@ export function explainPlan(context: Context, paths: EpicPaths, plan: Planned): 
 export function findPlanFacts(context: Context, paths: EpicPaths, plan: Planned): PlanFacts {
   const { settings, memory, nowMs } = context;
   const { isAlive } = context.liveness();
-  const { leases } = loadLedger(context.stateDir());
+  const { leases, mode: modeBefore } = loadLedger(context.stateDir());
   const checked = checkLeases(leases, isAlive, nowMs, () => readProcessTable());
   const budget =
     plan.budgetBytes === undefined
       ? undefined
       : { bytes: plan.budgetBytes, project: context.projectDir, epic: paths.epic };
-  const capacity = judgeCapacity({ settings, memory, leases: checked, budget });
+  const capacity = judgeCapacity({ settings, memory, leases: checked, budget, modeBefore });
   const open = plan.planned.filter(({ isDone, impossible }) => !isDone && impossible === undefined);
   const needs = new Map(open.map(({ stream, estimateBytes }) => [stream.key, estimateBytes]));
-  const slots = Math.max(1, capacity.maxConcurrent - capacity.liveAgents);
+  const slots = Math.max(1, Math.min(capacity.maxConcurrent - capacity.liveAgents, modeRoom(capacity)));
   const { strategy, batches } = planBatches(
     open.map(({ stream }) => stream),
     (stream) => needs.get(stream.key) ?? 0,
@@ -56,6 +56,8 @@ export function findPlanFacts(context: Context, paths: EpicPaths, plan: Planned)
       ? (capacity.rooms[0]?.name ?? 'the machine')
       : 'nothing: memory management is off',
     slots,
+    mode: capacity.mode,
+    modeReason: capacity.modeReason,
     budgetBytes: plan.budgetBytes,
     lowerBoundMs:
       open.length > 0 ? lowerBoundMs(timed, { budgetBytes, slots: settings.maxConcurrentAgents }) : undefined,

@@ -70,7 +70,8 @@ export async function planStreams(
   return { planned, notes, entries, budgetBytes };
 }
 
-async function sourceOf(call: Call): Promise<StreamSource> {
+/** Where `--streams` says that the streams are: a file, lines on stdin, or (not given) the epic's folder. */
+export async function sourceOf(call: Call): Promise<StreamSource> {
   const file = flagText(call, 'streams');
   if (file === undefined) return { from: 'epic' };
   if (file !== '-') return { from: 'file', path: file };

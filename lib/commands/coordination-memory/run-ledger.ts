@@ -6,10 +6,11 @@ import { ensureDir } from '../../files.ts';
 import { closeTicket, openTicket, type Liveness, type LockTicket } from '../../lock.ts';
 import type { Lease, MemorySnapshot, ProcessTable, Stream } from '../../model.ts';
 import type { Settings } from '../../settings-model.ts';
-import type { PlannedStream } from '../../run-model.ts';
-import { decideAdmission, type AdmissionDecision } from '../../policy/admission.ts';
+import type { ModesOfRun, PlannedStream, RunEvent } from '../../run-model.ts';
+import { decideAdmission, isForAll, type AdmissionDecision } from '../../policy/admission.ts';
 import { decideAlone, waitInstead } from '../../policy/beside.ts';
-import { STARTS_PER_MODE, type Budget } from '../../policy/capacity.ts';
+import type { Budget } from '../../policy/capacity.ts';
+import { followMode, judgeMode } from '../../policy/mode.ts';
 import type { CheckedLease } from '../../policy/charge.ts';
 import { areApart } from '../../policy/queue.ts';
 import { readIdentity } from '../../probe/identity.ts';
@@ -36,6 +37,7 @@ interface RunLedgerOptions {
   readonly readMemory: () => MemorySnapshot;
   /** The lease of the agent that called the run; undefined: none did. */
   readonly within?: string | undefined;
+  readonly onEvent: (event: RunEvent) => void;
 }
 
 /** Leases are renewed this often, for readers in other containers, which cannot see our processes. */
@@ -68,6 +70,9 @@ export class RunLedger {
   #memoryEventMs: number | undefined;
   #ticket: LockTicket | undefined;
   #renewedMs = 0;
+  /** The modes that its admissions went through; undefined: there was none yet. */
+  modes: ModesOfRun | undefined;
+  #modeEvent: RunEvent | undefined;
   #table: { readonly atMs: number; readonly table: ProcessTable } | undefined;
 
   constructor(options: RunLedgerOptions) {
@@ -85,10 +90,19 @@ export class RunLedger {
   }
 
   /**
-   * Reserves for as many candidates as fit, in order, as many as the mode lets start at one look; never for two that
-   * conflict, for none beside one that must run alone, and for at most so many of this run at once.
+   * Reserves for as many candidates as fit and as the mode lets run side by side, in order; never for two that conflict, for
+   * none beside one that must run alone, and for at most so many of this run at once.
    */
   admit(candidates: readonly PlannedStream[], nowMs: number, atMost = Infinity): Answered[] {
+    const answers = this.#reserve(candidates, nowMs, atMost);
+    // Whoever reads our output may be slow: nobody else waits for the ledger meanwhile.
+    const told = this.#modeEvent;
+    this.#modeEvent = undefined;
+    if (told) this.#options.onEvent(told);
+    return answers;
+  }
+
+  #reserve(candidates: readonly PlannedStream[], nowMs: number, atMost: number): Answered[] {
     const { stateDir, liveness, settings, budget, within } = this.#options;
     return this.#update((before) => {
       let ledger = this.#applyChanges(before, nowMs);
@@ -97,6 +111,7 @@ export class RunLedger {
       const answers: Answered[] = [];
       const started: Stream[] = [];
       if (candidates.length === 0) return { ledger, answer: answers };
+      this.#followMode(memory, before, nowMs);
       const breaker = { settings, memory, stateDir: () => stateDir, liveness: () => liveness };
       const first = newTag();
       const gate = askBreaker(breaker, { id: first, owner: liveness.self });
@@ -106,7 +121,7 @@ export class RunLedger {
       }
       for (const planned of candidates) {
         if (started.some((other) => areApart(other, planned.stream))) continue;
-        const facts = { settings, memory, leases, budget, nowMs, memoryOf: ledger };
+        const facts = { settings, memory, leases, budget, nowMs, memoryOf: ledger, within };
         const narrow = this.#narrowReason(atMost);
         const free =
           planned.alone === true
@@ -117,8 +132,7 @@ export class RunLedger {
         answers.push({ planned, tag, decision: asAsked(decision, planned) });
         ledger = remember(ledger, decision.memory);
         // Without a slot there is none for those behind it either.
-        if (narrow !== undefined || (decision.decision === 'wait' && decision.binding === 'max_concurrent'))
-          break;
+        if (narrow !== undefined || (decision.decision === 'wait' && isForAll(decision.binding))) break;
         if (decision.decision !== 'admit') continue;
         const lease = this.#lease(planned, tag, decision, nowMs);
         ledger = withLease(ledger, lease);
@@ -129,7 +143,7 @@ export class RunLedger {
         started.push(planned.stream);
         if (gate.probe) this.#probes.add(tag);
         // Half-open: one start finds out for the whole machine.
-        if (gate.probe || started.length >= STARTS_PER_MODE[decision.mode]) break;
+        if (gate.probe) break;
       }
       if (gate.probe && started.length === 0) returnProbe(breaker, first);
       return { ledger, answer: answers };
@@ -192,6 +206,16 @@ export class RunLedger {
       this.#ticket = openTicket(ledgerLockPath(stateDir), liveness);
     }
     return updateLedger(stateDir, liveness, change, this.#ticket);
+  }
+
+  /** Notes a change of the mode; what runs is left alone. */
+  #followMode({ availableBytes }: MemorySnapshot, { mode: last }: Ledger, atMs: number): void {
+    const { settings } = this.#options;
+    if (!settings.enabled) return;
+    const { mode, reason } = judgeMode(availableBytes, settings.admission, last);
+    const before = this.modes?.last ?? mode;
+    this.modes = followMode(this.modes, mode);
+    if (mode !== before) this.#modeEvent = { atMs, event: 'mode', mode, before, availableBytes, reason };
   }
 
   #lease(

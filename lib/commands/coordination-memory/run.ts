@@ -26,6 +26,7 @@ import {
   startJoblog,
 } from '../../state/joblog.ts';
 import { projectPaths, type EpicPaths } from '../../state/paths.ts';
+import { recordStreams } from '../../state/run-streams.ts';
 import { preloadPath } from '../../act/prepare.ts';
 import { openContext, openMachineMemory, type Context } from '../context.ts';
 import { failuresByKey } from '../entry-cause.ts';
@@ -145,6 +146,11 @@ export async function execute(
   const nowMs = Date.now();
   if (!resume) archiveJoblog(paths.joblogPath, nowMs);
   startJoblog(paths.joblogPath);
+  recordStreams(
+    paths,
+    planned.map(({ stream }) => stream),
+    resume,
+  );
   const earlier = resume ? plan.entries : [];
   const numbers = numberStreams(
     planned.map(({ stream }) => stream.key),
@@ -168,6 +174,7 @@ export async function execute(
     budget,
     readMemory,
     within: call.env[TAG_VARIABLE],
+    onEvent: (event) => say.onEvent(event),
   });
   const engine = openLocalEngine(
     () => Math.min(budgetBytes ?? Infinity, readMemory().availableBytes - settings.admission.safetyBytes),
@@ -247,7 +254,7 @@ export async function execute(
   try {
     const summary = await session.finish();
     records.flush(Date.now(), true);
-    return { summary, say };
+    return { summary: { ...summary, modes: ledger.modes }, say };
   } finally {
     release();
     ledger.flush(Date.now(), true);

@@ -5,32 +5,32 @@ import type { Answer, LineValue } from '../../output/answer.ts';
 import { renderTable } from '../../output/table.ts';
 import { counts, judgeLease } from '../../policy/charge.ts';
 import { readBlocked } from '../../state/epic.ts';
-import { lastEntries } from '../../state/joblog.ts';
+import { lastEntries, readJoblog } from '../../state/joblog.ts';
 import { loadLedger } from '../../state/ledger.ts';
 import { projectPaths } from '../../state/paths.ts';
 import { formatBytes, formatDuration } from '../../units.ts';
 import { openContext } from '../context.ts';
-import { planStreams } from './plan-streams.ts';
+import { knownStreams } from './known-streams.ts';
 
 /** Exit 30 where a stream's last attempt was not done. */
 export async function run(call: Call): Promise<Answer> {
   const context = await openContext(call);
   const paths = projectPaths(context.projectDir, call.subject);
-  const { planned, entries } = await planStreams(call, context, paths);
-  const last = lastEntries(entries);
+  const { leases } = loadLedger(context.stateDir());
+  const ours = leases.filter(({ epic, project }) => epic === paths.epic && project === context.projectDir);
+  const { streams, notes, folderFault } = await knownStreams(call, paths, ours);
+  // Where its streams came from elsewhere, what the epic's folder lacks is no news.
+  if (folderFault && streams.length === 0) throw folderFault;
+  const last = lastEntries(readJoblog(paths.joblogPath).entries);
   const blocked = readBlocked(paths);
   const { isAlive } = context.liveness();
   const running = new Set(
-    loadLedger(context.stateDir())
-      .leases.filter(
-        (lease) =>
-          lease.project === context.projectDir &&
-          counts(judgeLease(lease, lease.owner && isAlive(lease.owner), context.nowMs)),
-      )
+    ours
+      .filter((lease) => counts(judgeLease(lease, lease.owner && isAlive(lease.owner), context.nowMs)))
       .map(({ key }) => key),
   );
 
-  const rows = planned.map(({ stream }) => {
+  const rows = streams.map((stream) => {
     const entry = last.get(stream.key);
     const paused = blocked.get(stream.key) ?? blocked.get(stream.id);
     const state = running.has(stream.key)
@@ -78,6 +78,6 @@ export async function run(call: Call): Promise<Answer> {
           paused ?? (state === 'done' || state === 'running' ? '' : (entry?.reason ?? '')),
         ]),
       ),
-    talk: context.warnings,
+    talk: [...context.warnings, ...notes],
   };
 }

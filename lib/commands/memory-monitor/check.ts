@@ -17,11 +17,11 @@ import { checkLeases } from '../leases.ts';
 export async function run(call: Call): Promise<Answer> {
   const context = await openContext(call);
   const { settings, memory, nowMs } = context;
-  const { leases } = loadLedger(context.stateDir());
+  const { leases, mode: modeBefore } = loadLedger(context.stateDir());
   const checked = checkLeases(leases, context.liveness().isAlive, nowMs, () => readProcessTable());
   const need = readNeed(call, settings.memoryPerAgentBytes);
 
-  const capacity = judgeCapacity({ settings, memory, leases: checked, budget: undefined });
+  const capacity = judgeCapacity({ settings, memory, leases: checked, budget: undefined, modeBefore });
   const health = judgeHealth(memory, settings);
   const isUnderFloor = settings.enabled && memory.availableBytes < settings.admission.floorBytes;
   const fits = isUnderFloor ? 0 : spawnCapacity(capacity, need.bytes);

@@ -43,6 +43,7 @@ export async function run(call: Call): Promise<number> {
     env: { ...call.env, [TAG_VARIABLE]: tag },
     tag,
     rules,
+    subprocess: settings.subprocess.enabled && settings.monitoringEnabled ? settings.subprocess : undefined,
     mostMs: settings.thresholds.sampleIntervalMs,
     graceMs: settings.cleanupTimeoutMs,
     abort: settings.thresholds.abort && settings.monitoringEnabled,
@@ -62,9 +63,7 @@ export async function run(call: Call): Promise<number> {
           `${JSON.stringify({ version: 1, atMs, command: maskCommandLine(call.rest), reason: deed.message, deed: deed.deed, samples: guard.history, members: largest, memory: memory.read() }, undefined, 2)}\n`,
         );
         const what =
-          deed.deed === 'stop-tool'
-            ? `process ${deed.culprit.pid} below it is the growth and goes, it stays`
-            : 'it is stopped';
+          deed.deed === 'stop-tool' ? `${deed.reason}: it goes, the command stays` : 'it is stopped';
         call.err(`memory-monitor: ${what}; evidence in ${evidence}`);
       }
       sender.send(log.alert({ atMs, level, subprocessId: id, message: deed.message, memory: memory.read() }));

@@ -1,8 +1,32 @@
-/** Which settings say what happens when memory runs short: pressure, retry, circuit_breaker, alerts? */
+/** Which settings say what happens when memory runs short: subprocess, pressure, retry, circuit_breaker, alerts? */
 import { reserve } from '../setting.ts';
 import type { Setting } from '../setting.ts';
 
 export const GUARD_SETTINGS = {
+  'subprocess.enabled': {
+    type: 'boolean',
+    standard: false,
+    figures: { strict: true },
+    meaning: 'Whether each tool that an agent starts has limits of its own.',
+  },
+  'subprocess.warn_mb': {
+    type: 'megabytes',
+    range: [1, 1048576],
+    standard: 500,
+    meaning: 'One tool, with all that it started: from here on a warning.',
+  },
+  'subprocess.limit_mb': {
+    type: 'megabytes',
+    range: [1, 1048576],
+    standard: 1000,
+    meaning: 'One tool, with all that it started: here it is stopped, and its agent goes on.',
+  },
+  'subprocess.aggregate_mb': {
+    type: 'megabytes',
+    range: [1, 1048576],
+    standard: 2000,
+    meaning: 'The tools of all agents of a run together: over it one after another is stopped.',
+  },
   'pressure.warning': {
     type: 'percent',
     range: [1, 100],

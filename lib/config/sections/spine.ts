@@ -138,6 +138,21 @@ export const SPINE_SETTINGS = {
     figures: { auto: reserve(48), strict: reserve(48), laptop: 300 },
     meaning: 'Kept free on top of everything that is promised.',
   },
+  // Eight agents of a twelfth and a coordinator of a sixth leave a sixth free: a machine that is used as planned stays in full_parallel.
+  'admission.sequential_mb': {
+    type: 'megabytes',
+    range: [0, 1048576],
+    standard: 2048,
+    figures: { auto: reserve(12), strict: reserve(12), laptop: 1000 },
+    meaning: 'With less than this available, one agent runs at a time (mode sequential); 0: never.',
+  },
+  'admission.limited_mb': {
+    type: 'megabytes',
+    range: [0, 1048576],
+    standard: 4096,
+    figures: { auto: reserve(6), strict: reserve(6), laptop: 2000 },
+    meaning: 'With less than this available, at most two run at once (mode limited_parallel); 0: never.',
+  },
   'admission.lookahead': {
     type: 'integer',
     range: [0, 1000],
