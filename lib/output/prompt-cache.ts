@@ -5,7 +5,8 @@ import type { CacheSettings } from '../settings-model.ts';
 import { formatBytes, formatShare, MIB } from '../units.ts';
 import type { Answer } from './answer.ts';
 
-type GetView =
+/** `found: true` with the value `undefined` is an entry; `found: false` is none. */
+export type CacheAnswer =
   | {
       readonly found: true;
       readonly value: Buffer | undefined;
@@ -14,17 +15,30 @@ type GetView =
     }
   | { readonly found: false; readonly why: 'absent' | 'expired' | 'damaged' };
 
-interface SetView {
-  readonly bytes: number;
-  readonly expiresMs?: number;
-  readonly evicted?: number;
-  readonly expired?: number;
-  readonly reason?: string;
+/** `bytes` are those of the whole file. */
+export type SetAnswer =
+  | {
+      readonly stored: true;
+      readonly bytes: number;
+      readonly expiresMs: number;
+      readonly evicted: number;
+      readonly expired: number;
+    }
+  | { readonly stored: false; readonly bytes: number; readonly reason: string };
+
+/** What removing entries came to: bytes of their files, as found right before each went. */
+export interface Removed {
+  readonly removed: number;
+  readonly freedBytes: number;
+  readonly left: number;
+  readonly leftBytes: number;
 }
 
-interface StatsView {
+/** What there is, and what was counted so far. */
+export interface CacheStats {
   readonly entries: number;
   readonly bytes: number;
+  /** Of the entries: past their time, and not swept yet. */
   readonly waitingToBeSwept: number;
   readonly hits: number;
   readonly misses: number;
@@ -34,13 +48,6 @@ interface StatsView {
   readonly expired: number;
   readonly refused: number;
   readonly damaged: number;
-}
-
-interface RemovedView {
-  readonly removed: number;
-  readonly freedBytes: number;
-  readonly left: number;
-  readonly leftBytes: number;
 }
 
 const MISSES = {
@@ -55,7 +62,7 @@ export function missSentence(why: keyof typeof MISSES): string {
 }
 
 /** The value as JSON: `encoding` is utf8, base64 for what is no text, or undefined for the value undefined. */
-export function valueJson(found: GetView, nowMs: number): object {
+export function valueJson(found: CacheAnswer, nowMs: number): object {
   if (!found.found) return found;
   const { value, createdMs, expiresMs } = found;
   const text = value?.toString('utf8');
@@ -71,36 +78,38 @@ export function valueJson(found: GetView, nowMs: number): object {
 
 /** What came of a set; the key where it is text. */
 export function setAnswer(
-  view: SetView & { readonly stored: boolean },
+  view: SetAnswer,
   key: string | undefined,
   exitCode: ExitCode,
   talk: readonly string[],
 ): Answer {
-  const { stored, bytes, expiresMs, evicted, expired, reason } = view;
-  const size = formatBytes(bytes);
+  const common = [
+    ['decision', view.stored ? 'stored' : 'refused'],
+    ['key', key],
+    ['bytes', view.bytes],
+  ] as const;
   return {
     exitCode,
     json: { key, ...view },
-    lines: [
-      ['decision', stored ? 'stored' : 'refused'],
-      ['key', key],
-      ['bytes', bytes],
-      ['expires', expiresMs === undefined ? undefined : new Date(expiresMs).toISOString()],
-      ['evicted', evicted],
-      ['expired', expired],
-      ['reason', reason],
-    ],
+    lines: view.stored
+      ? [
+          ...common,
+          ['expires', new Date(view.expiresMs).toISOString()],
+          ['evicted', view.evicted],
+          ['expired', view.expired],
+        ]
+      : [...common, ['reason', view.reason]],
     table: () =>
-      stored
-        ? `${key ?? 'The key'} takes ${size} with its header; ${evicted ?? 0} entries went for it.`
-        : `Refused: ${reason ?? ''}; nothing else was touched.`,
+      view.stored
+        ? `${key ?? 'The key'} takes ${formatBytes(view.bytes)} with its header; ${view.evicted} entries went for it.`
+        : `Refused: ${view.reason}; nothing else was touched.`,
     talk,
   };
 }
 
 /** How full it is and how well it has served. */
 export function statsAnswer(
-  view: StatsView,
+  view: CacheStats,
   limits: CacheSettings,
   exitCode: ExitCode,
   talk: readonly string[],
@@ -139,7 +148,7 @@ export function statsAnswer(
 
 /** What was removed; undefined: nothing was to be done at this level. */
 export function removedAnswer(
-  view: RemovedView | undefined,
+  view: Removed | undefined,
   level: string | undefined,
   exitCode: ExitCode,
   talk: readonly string[],

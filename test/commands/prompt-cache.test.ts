@@ -205,6 +205,7 @@ describe('many processes', () => {
       victim?.child.kill('SIGKILL');
       await sleep(1);
     }
+    watch.look();
     const finished = (await ends).filter(({ signal }) => signal === null);
     const found = finished.map(({ code, stdout, stderr }) => {
       expect([code, stderr]).toEqual([0, '']);

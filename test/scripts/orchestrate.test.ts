@@ -43,9 +43,6 @@ describe('the table of calls', () => {
     [['toString'], 2, /^$/, /no sub-command `toString`/],
     [['paln', 'x'], 2, /^$/, /did you mean plan\?/],
     [['plan'], 2, /^$/, /plan needs a PROMPT, or --prompt-file FILE/],
-    [['plan', 'x', '--prompt-file', 'y'], 2, /^$/, /give one of them/],
-    [['run', '--prompt-file', 'absent'], 2, /^$/, /there is no such file/],
-    [['plan', 'x', '--wait'], 2, /^$/, /no flag `--wait`/],
     [['plan', 'hello'], 2, /^$/, /orchestrator\.agents\.code-analyzer: .* no command is known for it/],
     [['--help'], 0, /one prompt becomes several agents/, /^$/],
   ])('%j ends with %d', (args, status, stdout, stderr) => {

@@ -2,6 +2,7 @@
 import { Failure } from '../../failure.ts';
 import { isThere } from '../../files.ts';
 import type { Liveness } from '../../lock.ts';
+import type { CacheAnswer, CacheStats, Removed, SetAnswer } from '../../output/prompt-cache.ts';
 import {
   bytesOf,
   isFresh,
@@ -32,7 +33,6 @@ import {
   putDamagedSumAside,
   readSwept,
   sumCounts,
-  type CacheCounts,
 } from '../../state/cache-metrics.ts';
 
 /** What of a call's context the cache needs. */
@@ -40,41 +40,6 @@ export interface CacheWorld {
   readonly settings: { readonly promptCache: CacheSettings };
   readonly stateDir: () => string;
   readonly liveness: () => Liveness;
-}
-
-/** `found: true` with the value `undefined` is an entry; `found: false` is none. */
-export type CacheAnswer =
-  | {
-      readonly found: true;
-      readonly value: Buffer | undefined;
-      readonly createdMs: number;
-      readonly expiresMs: number;
-    }
-  | { readonly found: false; readonly why: 'absent' | 'expired' | 'damaged' };
-
-export type SetAnswer =
-  | {
-      readonly stored: true;
-      readonly bytes: number;
-      readonly expiresMs: number;
-      readonly evicted: number;
-      readonly expired: number;
-    }
-  | { readonly stored: false; readonly bytes: number; readonly reason: string };
-
-/** What removing entries came to: bytes of their files, as found right before each went. */
-export interface Removed {
-  readonly removed: number;
-  readonly freedBytes: number;
-  readonly left: number;
-  readonly leftBytes: number;
-}
-
-export interface CacheStats extends CacheCounts {
-  readonly entries: number;
-  readonly bytes: number;
-  /** Of the entries: past their time, and not swept yet. */
-  readonly waitingToBeSwept: number;
 }
 
 /** What is kept under a key, if it is in its time and whole. Without a lock, unless a sweep is due. */
