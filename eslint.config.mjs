@@ -203,9 +203,9 @@ export default tseslint.config(
     },
   },
   { files: ['lib/cli.ts'], rules: { 'no-restricted-syntax': 'off' } },
-  // One table each: the schema of the settings, and the nouns.
+  // One table each: the schema of the settings, and the nouns; and the one module that writes files.
   {
-    files: ['lib/config/settings.ts', 'lib/model.ts'],
+    files: ['lib/config/settings.ts', 'lib/model.ts', 'lib/files.ts'],
     rules: { 'max-lines': ['error', { max: 360, skipBlankLines: true, skipComments: true }] },
   },
   { files: ['scripts/**'], rules: { 'max-lines': ['error', { max: 140 }] } },

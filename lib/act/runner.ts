@@ -8,6 +8,7 @@ import { sampleIntervalMs } from '../policy/limit.ts';
 import type { StreamState } from '../policy/queue.ts';
 import { summarizeRun } from '../policy/summary.ts';
 import { resultOfNoStart } from './conclude.ts';
+import { endAll } from './end-all.ts';
 import type { AttemptSpec, AttemptView } from './engine.ts';
 import { MachineGuard } from './machine-guard.ts';
 import { RunAgents, type AgentsWorld } from './run-agents.ts';
@@ -118,7 +119,7 @@ export class Run {
         await engine.nextChange(this.#sleepMs(views, nowMs));
       }
     } catch (error) {
-      await this.#abandon();
+      await endAll(engine, this.#world.settings.cleanupTimeoutMs, now);
       throw error;
     } finally {
       engine.close();
@@ -269,21 +270,6 @@ export class Run {
     const untilMs = nowMs + sampleIntervalMs({ headroomBytes, youngestMs: Infinity, mostMs });
     this.#seen = { memory, atMs: nowMs, untilMs };
     return this.#seen;
-  }
-
-  /** Something of ours broke: end what runs before saying so, since nobody else will. */
-  async #abandon(): Promise<void> {
-    const { engine, now, settings } = this.#world;
-    const deadlineMs = now() + settings.cleanupTimeoutMs + 2000;
-    const left = new Set(engine.poll(now()).map(({ key }) => key));
-    for (const key of left) engine.cancel(key, settings.cleanupTimeoutMs, now());
-    while (left.size > 0 && now() < deadlineMs) {
-      await engine.nextChange(LEAVING_EVERY_MS);
-      const nowMs = now();
-      for (const view of engine.poll(nowMs, { full: true })) {
-        if (view.end && engine.settle(view.key, 0, nowMs).settled) left.delete(view.key);
-      }
-    }
   }
 
   #summarize(): RunSummary {
