@@ -32,6 +32,19 @@ export type KernelCeiling = 'auto' | 'off';
 
 export type ProfileName = 'auto' | 'workstation' | 'laptop' | 'strict';
 
+/** How an agent of the pool is talked to. */
+export type ProtocolName = 'stream-json' | 'lines';
+
+/** Which growth ends an agent of the pool: beyond what it held after its first task, or after its start. */
+export type RecycleRule = 'baseline' | 'fresh';
+
+/** How agents of one kind take one task after another. */
+export interface PooledKind {
+  readonly command: readonly string[];
+  readonly protocol: ProtocolName;
+  readonly recycle: RecycleRule;
+}
+
 /** How agents of one kind are started and bounded. */
 export interface AgentKind {
   /** Words with {prompt}, {key}, {title}, {epic}, {issue}, {stream} in them. */
@@ -40,6 +53,8 @@ export interface AgentKind {
   readonly limitBytes: number | undefined;
   readonly heapMb: number | undefined;
   readonly env: Readonly<Record<string, string>>;
+  /** undefined: agents of this kind are never pooled. */
+  readonly pool: PooledKind | undefined;
 }
 
 /** A command of the user's that is run under memory pressure. */
@@ -50,6 +65,20 @@ export interface PressureHandler {
   /** Words to execute at level critical; undefined: those of level warning. */
   readonly critical: readonly string[] | undefined;
   readonly timeoutMs: number;
+}
+
+/** How long and how large agents of the pool may become. */
+export interface PoolSettings {
+  /** Places in all, on the whole machine. */
+  readonly size: number;
+  /** An agent that was idle for so long is ended. */
+  readonly idleMs: number;
+  /** Idle ones are looked for at most so often. */
+  readonly cleanupMs: number;
+  /** Tasks that one takes; then it is ended. */
+  readonly uses: number;
+  readonly growthBytes: number;
+  readonly pastFreshBytes: number;
 }
 
 /** The effective settings, in the units of the code. */
@@ -113,5 +142,6 @@ export interface Settings {
   };
   readonly retry: RetrySettings;
   readonly alerts: AlertSettings;
+  readonly pool: PoolSettings;
   readonly agents: ReadonlyMap<string, AgentKind>;
 }

@@ -1,7 +1,8 @@
 /** What does the `agents` section say: how is each kind of agent started and bounded? */
-import type { AgentKind } from '../settings-model.ts';
+import type { AgentKind, PooledKind } from '../settings-model.ts';
 import { MIB, parseSize } from '../units.ts';
 import type { Fault } from './faults.ts';
+import { POOL_ALLOWED, readPooled } from './kind-pool.ts';
 import { kindFaults } from './rules.ts';
 import type { Placed } from './rules.ts';
 import type { Setting } from './setting.ts';
@@ -36,6 +37,10 @@ export const KIND_KEYS = {
   limit: { allowed: '16MB to 1024GB', meaning: 'Where one is stopped.' },
   heap: { allowed: allowedText(HEAP), meaning: 'Its V8 heap, where its program takes heap flags.' },
   env: { allowed: 'a map of NAME: value', meaning: 'Further variables of its environment.' },
+  pool: {
+    allowed: POOL_ALLOWED,
+    meaning: 'How one takes task after task: its command, how it is talked to, which growth ends it.',
+  },
 } as const;
 
 type KindKey = keyof typeof KIND_KEYS;
@@ -49,6 +54,7 @@ interface Draft {
   limit?: Placed<number>;
   heap?: Placed<number>;
   env?: Placed<Readonly<Record<string, string>>>;
+  pool?: Placed<PooledKind>;
 }
 
 /**
@@ -128,6 +134,12 @@ const READERS = {
   heap: (draft, value, origin) => keep(readHeap(value), origin, (placed) => (draft.heap = placed)),
   env: (draft, value, origin, homeDir) =>
     keep(readEnv(value, homeDir), origin, (placed) => (draft.env = placed)),
+  pool: (draft, value, origin, homeDir) =>
+    keep(
+      readPooled(value, (words) => readCommand(words, homeDir)),
+      origin,
+      (placed) => (draft.pool = placed),
+    ),
 } satisfies Record<KindKey, Reader>;
 
 /** The text of a scalar. */
@@ -222,6 +234,7 @@ function kindOf(draft: Draft): AgentKind {
     limitBytes: draft.limit?.value,
     heapMb: draft.heap?.value,
     env: draft.env?.value ?? {},
+    pool: draft.pool?.value,
   };
 }
 
@@ -238,7 +251,7 @@ function valuesOf(name: string, draft: Draft): EffectiveValue[] {
     origin,
     meaning: KIND_KEYS[key].meaning,
   });
-  const { command, memory, limit, heap, env } = draft;
+  const { command, memory, limit, heap, env, pool } = draft;
   return [
     command && row('command', undefined, command.value.join(' '), command.origin),
     memory && row('memory', 'MB', memory.value / MIB, memory.origin),
@@ -246,5 +259,6 @@ function valuesOf(name: string, draft: Draft): EffectiveValue[] {
     heap && row('heap', 'MB', heap.value, heap.origin),
     // Names only: values of variables are often secrets, and this list is printed.
     env && row('env', undefined, Object.keys(env.value).join(' '), env.origin),
+    pool && row('pool', undefined, `${pool.value.protocol} ${pool.value.command.join(' ')}`, pool.origin),
   ].filter((value) => value !== undefined);
 }

@@ -46,7 +46,7 @@ export const HANDLER_KEYS = {
 type HandlerKey = keyof typeof HANDLER_KEYS;
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
-const OWN_NAMES: ReadonlySet<string> = new Set(['hold', 'void-leases', 'logs']);
+const OWN_NAMES: ReadonlySet<string> = new Set(['hold', 'idle-agents', 'void-leases', 'logs']);
 const MOST_HANDLERS = 20;
 const KEY = 'pressure.handlers';
 

@@ -40,6 +40,7 @@ const SECTIONS = [
   'retry',
   'circuit_breaker',
   'alerts',
+  'pool',
   'agents',
 ];
 
@@ -50,7 +51,7 @@ const OTHER_KEYS: readonly string[] = [HANDLERS_KEY, ...RECEIVER_KEYS];
 
 /** Sections of other tools in the same file, and of ours to come; never taken for a slip of the pen. */
 const FOREIGN = new Set([
-  'preserve', 'update', 'backup', 'pool', 'subprocess', 'prompt_cache', 'feedback',
+  'preserve', 'update', 'backup', 'subprocess', 'prompt_cache', 'feedback',
   'orchestrator', 'version', 'hooks', 'project', 'permission', 'permissions', 'env',
 ]); // prettier-ignore
 

@@ -1,10 +1,14 @@
 /** Which settings exist, of what type, in which range, with which default in which profile, and what does each mean? */
 import { GUARD_SETTINGS } from './sections/guard.ts';
+import { POOL_SETTINGS } from './sections/pool.ts';
 import { SPINE_SETTINGS } from './sections/spine.ts';
 import type { Setting, SettingType, SettingValue } from './setting.ts';
 
 /** Every setting by its dotted key, in the order in which people see them. */
-export const SETTINGS = { ...SPINE_SETTINGS, ...GUARD_SETTINGS } as const satisfies Record<string, Setting>;
+export const SETTINGS = { ...SPINE_SETTINGS, ...GUARD_SETTINGS, ...POOL_SETTINGS } as const satisfies Record<
+  string,
+  Setting
+>;
 
 export type SettingKey = keyof typeof SETTINGS;
 

@@ -45,7 +45,7 @@ describe('the table of calls', () => {
     [['handle', '--force', ...NORMAL], 0, /^decision:nothing\n/, /^$/],
     [['handle', '--json', ...CRITICAL], 30, /"outcome":"handled"/, /^$/],
     [['watch', '--count', '2', ...NORMAL], 0, /^[\d:]{8} normal: .*\n$/, /^$/],
-    [['handlers'], 0, /^handler:hold .*\nhandler:void-leases .*timeout_seconds=35 .*\nhandler:logs .*\n$/, /^$/],
+    [['handlers'], 0, /^handler:hold .*\nhandler:idle-agents .*timeout_seconds=35 .*\nhandler:void-leases .*timeout_seconds=35 .*\nhandler:logs .*\n$/, /^$/],
   ])('%j ends with %d', (args, status, stdout, stderr) => {
     const world = makeWorld();
     try {
@@ -93,7 +93,7 @@ describe('handle', () => {
     const [, , , available, total] = second.split(' ').map(Number);
     expect((total ?? 0) * MIB).toBeCloseTo(readMemory().totalBytes, -7);
     expect(available).toBeLessThanOrEqual(total ?? 0);
-    expect(keyValues(run.stdout)['handler']?.split('\n').map((line) => line.split(' ').slice(0, 2).join(' '))).toEqual(['hold done', 'void-leases done', 'logs done', 'trim done']);
+    expect(keyValues(run.stdout)['handler']?.split('\n').map((line) => line.split(' ').slice(0, 2).join(' '))).toEqual(['hold done', 'idle-agents done', 'void-leases done', 'logs done', 'trim done']);
   }); // prettier-ignore
 
   it('waits for the cooldown, which force skips', () => {
@@ -115,7 +115,7 @@ describe('handle', () => {
     withHandlers(lab, '    - { name: bad, warning: [sh, -c, "exit 7"] }\n    - { name: slow, warning: [sleep, 1000], timeout: 0.3 }\n    - { name: good, warning: [touch, reached] }\n');
     const run = lab.call('memory-pressure', ['handle', ...CRITICAL]);
     expect(run.status).toBe(30);
-    expect(keyValues(run.stdout)).toMatchObject({ handlers: '7', failed_handlers: '2' });
+    expect(keyValues(run.stdout)).toMatchObject({ handlers: '8', failed_handlers: '2' });
     expect(run.stdout).toMatch(/^handler:bad failed change_mb=-?\d+ before_mb=\d+ after_mb=\d+ took_ms=\d+ exit 7$/m);
     expect(run.stdout).toMatch(/^handler:slow timeout .* not done after 0\.3 s; ended 1 processes$/m);
     expect(existsSync(join(lab.project, 'reached'))).toBe(true);

@@ -41,7 +41,8 @@ export async function planStreams(call: Call, context: Context, paths: EpicPaths
   const faults: string[] = [];
   const planned = planOrder(streams, expectedMs).map((stream): PlannedStream => {
     const kind = kindOf(stream, settings);
-    if (stream.command === undefined && (kind === undefined || kind.command.length === 0))
+    const isPooled = call.flags['pool'] === true && kind?.pool !== undefined;
+    if (stream.command === undefined && !isPooled && (kind === undefined || kind.command.length === 0))
       faults.push(unknownKind(stream, settings));
     const needs = needsOf(stream, kind, settings, kinds.takesHeap(stream, kind), mostBytes);
     const impossible =

@@ -8,7 +8,7 @@ import { ensureDir, removeFile } from '../../files.ts';
 import type { Call } from '../../flags.ts';
 import { tryLock, type HeldLock } from '../../lock.ts';
 import type { AttemptResult } from '../../model.ts';
-import type { RunEvent, RunSummary } from '../../run-model.ts';
+import type { PlannedStream, RunEvent, RunSummary } from '../../run-model.ts';
 import { renderAnswer, type Answer } from '../../output/answer.ts';
 import { eventJson, eventLine } from '../../output/run-lines.ts';
 import { summaryLines, summaryTable } from '../../output/run-summary.ts';
@@ -33,6 +33,7 @@ import { HeldBack } from './held-back.ts';
 import { explainPlan } from './plan-facts.ts';
 import { planStreams, type Planned } from './plan-streams.ts';
 import { tellBreaker } from './run-breaker.ts';
+import type { RunPool } from './run-pool.ts';
 import { RunLedger } from './run-ledger.ts';
 import { RunRecords } from './run-records.ts';
 import { takeSignals } from './signals.ts';
@@ -165,9 +166,11 @@ async function execute(
     budget,
     readMemory,
   });
+  const pool = await openRunPool(call, context, planned, say);
   const engine = openLocalEngine(
     () => Math.min(budgetBytes ?? Infinity, readMemory().availableBytes - settings.admission.safetyBytes),
     ceilings,
+    pool?.findWorker,
   );
   await endRemains(context, paths, say);
   const heldBack = new HeldBack(stateDir, paths, context.liveness().isAlive);
@@ -195,7 +198,7 @@ async function execute(
     budgetBytes: shownBudget,
     now: Date.now,
     readMemory,
-    admit: (candidates, atMs) => ledger.admit(candidates, atMs),
+    admit: (candidates, atMs) => ledger.admit(pool?.limit(candidates) ?? candidates, atMs),
     started: (tag, pid) => ledger.started(tag, pid, Date.now()),
     released: (tag) => ledger.released(tag, Date.now()),
     flush: (atMs) => ledger.flush(atMs),
@@ -239,11 +242,26 @@ async function execute(
     return { summary, say };
   } finally {
     release();
+    await pool?.close();
     ledger.flush(Date.now(), true);
     memoryProbe.close();
     await records.close();
     await say.close();
   }
+}
+
+/** With `--pool`: agents that take one stream after another. */
+async function openRunPool(
+  call: Call,
+  context: Context,
+  planned: readonly PlannedStream[],
+  say: Say,
+): Promise<RunPool | undefined> {
+  if (call.flags['pool'] !== true) return undefined;
+  const { RunPool: Opened } = await import('./run-pool.ts');
+  const note = (text: string): void => say.onEvent({ atMs: Date.now(), event: 'note', text });
+  const streams = planned.map(({ stream }) => stream);
+  return new Opened(context, { ...call.env }, streams, note);
 }
 
 /** An earlier run that was killed could not clean up after its agents: what the dead ones left goes before anything starts. */
