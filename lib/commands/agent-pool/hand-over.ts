@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openAgentLooks, type AgentLook } from '../../act/live-agent.ts';
 import { runTask, sendTask, type AgentLink, type TaskWatch } from '../../act/task.ts';
-import { Failure } from '../../failure.ts';
+import { EXIT, Failure } from '../../failure.ts';
 import type { AdmissionDecision } from '../../policy/admission.ts';
 import { sampleIntervalMs } from '../../policy/limit.ts';
 import { protocolOf } from '../../policy/protocol.ts';
@@ -58,14 +58,15 @@ export type Handed =
 export async function handOver(pool: Pool, order: HandOver): Promise<Handed> {
   for (let attempt = 1; ; attempt += 1) {
     const got = await waitForAgent(pool, order);
-    if ('outcome' in got) return got;
     if ('kept' in got) return earlier(got.kept);
-    const handed = order.isDetached
-      ? await detach(pool, got.agent, order)
-      : await attend(pool, got.agent, order, attempt);
+    const handed = 'outcome' in got ? got : await give(pool, got.agent, order, attempt);
     if (handed.outcome !== 'died' || attempt > order.retries || order.isStopped()) return handed;
     pool.say(`${handed.reason}; it is tried again`);
   }
+}
+
+function give(pool: Pool, agent: PoolAgent, order: HandOver, attempt: number): Promise<Handed> {
+  return order.isDetached ? detach(pool, agent, order) : attend(pool, agent, order, attempt);
 }
 
 function earlier({ answer, agent, startedMs, endedMs }: KeptAnswer): Handed {
@@ -87,9 +88,7 @@ const MOST_PAUSE_MS = 250;
 async function waitForAgent(
   pool: Pool,
   { ask, waitMs, isStopped }: HandOver,
-): Promise<
-  { readonly agent: PoolAgent } | { readonly kept: KeptAnswer } | Extract<Handed, { outcome: 'no-agent' }>
-> {
+): Promise<{ readonly agent: PoolAgent } | { readonly kept: KeptAnswer } | Handed> {
   const deadlineMs = Date.now() + waitMs;
   let told: string | undefined;
   for (let pauseMs = LEAST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 1.5, MOST_PAUSE_MS)) {
@@ -99,7 +98,13 @@ async function waitForAgent(
     if (claim.got === 'answer') return { kept: claim.kept };
     if (claim.got === 'place') {
       if (ask.plan === undefined) throw new Error('a place was taken for an agent that nobody can start');
-      return { agent: await bringUp(pool, claim.place, ask.plan, ask) };
+      try {
+        return { agent: await bringUp(pool, claim.place, ask.plan, ask) };
+      } catch (error) {
+        // Somebody killed it: nothing is wrong with the kind, and the task is still in our hands.
+        if (!(error instanceof Failure) || error.exitCode !== EXIT.later) throw error;
+        return { outcome: 'died', reason: error.message, agent: claim.place.agent.id, attempts: 0 };
+      }
     }
     if (claim.got === 'evicted') {
       await endAgent(pool, claim.agent);

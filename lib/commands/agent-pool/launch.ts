@@ -1,9 +1,10 @@
 /** How does an agent of a kind come into the pool? What starts it, its place and share, its process, and its coming to rest. */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { openCeilings } from '../../act/ceiling.ts';
 import { comeToRest, startAgent } from '../../act/live-agent.ts';
 import { TAG_VARIABLE } from '../../act/local-engine.ts';
-import { Failure } from '../../failure.ts';
+import { EXIT, Failure } from '../../failure.ts';
 import { isThere } from '../../files.ts';
 import type { MemorySnapshot, ProcessIdentity } from '../../model.ts';
 import { cleanText } from '../../names.ts';
@@ -128,8 +129,18 @@ export function newId(pool: Pool, { agents }: PoolState): string {
   }
 }
 
+/** A process that was just started, by us, so that we see how it ends. */
+interface Born {
+  readonly process: ProcessIdentity | undefined;
+  /** Its end, as soon as we see it: the signal, where one ended it. */
+  readonly ended: Promise<NodeJS.Signals | undefined>;
+}
+
+/** The system tells us of the end of a child a moment after it shows it to everybody. */
+const SEEN_MS = 500;
+
 /** Starts the process of an agent that has its place. @throws Failure where it cannot be started; the place stays the caller's. */
-export function startProcess(pool: Pool, agent: PoolAgent, plan: StartPlan): ProcessIdentity | undefined {
+export function startProcess(pool: Pool, agent: PoolAgent, plan: StartPlan): Born {
   const { settings } = pool.context;
   const { heapMb, limitBytes } = agent;
   const paths = pool.paths(agent.id);
@@ -160,7 +171,10 @@ export function startProcess(pool: Pool, agent: PoolAgent, plan: StartPlan): Pro
     paths.stdin,
     openCeilings({ mode: wantsCeiling(settings), env: plan.env }),
   );
-  return readIdentity(child.pid);
+  const ended = new Promise<NodeJS.Signals | undefined>((resolve) => {
+    child.once('exit', (_, signal) => resolve(signal ?? undefined));
+  });
+  return { process: readIdentity(child.pid), ended };
 }
 
 /** The agent with this task of ours. */
@@ -194,7 +208,7 @@ export function echoesOf({ protocol, command }: PooledKind): boolean {
 
 /**
  * Starts the agent and waits until it waits for work; with a task it is nobody else's from its first instant.
- * @throws Failure where it cannot be started or ends at once, with its last words.
+ * @throws Failure (2) where it cannot be started or ends at once, with its last words; (75) where somebody killed it meanwhile.
  */
 export async function bringUp(
   pool: Pool,
@@ -203,15 +217,19 @@ export async function bringUp(
   task?: Pick<PoolTask, 'id' | 'isKept'>,
 ): Promise<PoolAgent> {
   const startedMs = Date.now();
-  const process = startOrGiveUp(pool, agent, held, plan);
+  const { process, ended } = startOrGiveUp(pool, agent, held, plan);
   const born: PoolAgent = { ...agent, process, echoes: echoesOf(plan) };
-  pool.update((state) => ({ pool: withAgent(state, born), answer: undefined }));
-  const rest = process && (await comeToRest(agent.leaseId, process, pool.paths(agent.id).stdout));
+  const isOurs = putIfStarting(pool, born);
+  const rest =
+    isOurs && process ? await comeToRest(agent.leaseId, process, pool.paths(agent.id).stdout) : undefined;
   if (rest === undefined) {
     const words = cleanText(readTail(pool.paths(agent.id).stderr, 2000) ?? '', 300);
     await endAgent(pool, asStopping(pool, born, 'it ended at once'));
+    const signal = await Promise.race([ended, sleep(SEEN_MS, undefined)]);
+    const how = signal === undefined ? 'ended at once' : `was ended by ${signal} as it started`;
     throw new Failure(
-      `${plan.kind}: ${plan.command[0] ?? ''} ended at once${words === '' ? '' : `: ${words}`}`,
+      `${plan.kind}: ${plan.command[0] ?? ''} ${how}${words === '' ? '' : `: ${words}`}`,
+      signal === undefined ? EXIT.mend : EXIT.later,
     );
   }
   const nowMs = Date.now();
@@ -224,7 +242,10 @@ export async function bringUp(
     freeSinceMs: nowMs,
   };
   const ready = task ? withTask(pool, rested, task) : rested;
-  pool.update((state) => ({ pool: withAgent(state, ready), answer: undefined }));
+  if (!putIfStarting(pool, ready)) {
+    await endAgent(pool, asStopping(pool, born, 'it was stopped as it started'));
+    throw new Failure(`${plan.kind}: ${agent.id} was stopped as it started`, EXIT.later);
+  }
   const startMs = rest.restMs - startedMs;
   pool.log({
     event: 'start',
@@ -237,16 +258,19 @@ export async function bringUp(
   return ready;
 }
 
-function startOrGiveUp(
-  pool: Pool,
-  agent: PoolAgent,
-  held: Held,
-  plan: StartPlan,
-): ProcessIdentity | undefined {
+/** Somebody may have stopped it meanwhile: then it must not come back. */
+function putIfStarting(pool: Pool, agent: PoolAgent): boolean {
+  return pool.update((state) => {
+    const isOurs = state.agents.some(({ id, state: now }) => id === agent.id && now === 'starting');
+    return { pool: isOurs ? withAgent(state, agent) : state, answer: isOurs };
+  });
+}
+
+function startOrGiveUp(pool: Pool, agent: PoolAgent, held: Held, plan: StartPlan): Born {
   try {
-    const process = startProcess(pool, agent, plan);
-    if (process) held.started(process.pid);
-    return process;
+    const born = startProcess(pool, agent, plan);
+    if (born.process) held.started(born.process.pid);
+    return born;
   } catch (error) {
     held.release(undefined);
     removeAgentFolder(pool.stateDir, agent.id);

@@ -130,7 +130,7 @@ export class RunPool {
         spec.limitBytes,
         pool.liveness.self,
       );
-      const process = startProcess(pool, place, plan);
+      const { process } = startProcess(pool, place, plan);
       const born: PoolAgent = {
         ...place,
         process,
