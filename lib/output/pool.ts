@@ -1,9 +1,10 @@
 /** Who is in the pool, and what became of a task? As lines, as a table, in words. */
+import { EXIT } from '../failure.ts';
 import type { AdmissionDecision } from '../policy/admission.ts';
 import type { KindStats, PoolAdvice } from '../policy/pool-advice.ts';
 import type { PoolAgent, PoolState } from '../pool-model.ts';
 import { formatBytes, formatDuration, MIB } from '../units.ts';
-import type { LineValue } from './answer.ts';
+import type { Answer, LineValue } from './answer.ts';
 import { renderTable } from './table.ts';
 
 /** The words for an agent's state, of the ancestors' vocabulary where there is one. */
@@ -77,6 +78,35 @@ export function refusalLines(decision: AdmissionDecision | undefined): [string, 
       decision.decision === 'wait' ? Math.ceil(decision.retryAfterMs / 1000) : undefined,
     ],
   ];
+}
+
+/** There is no place for an agent: not now (75) or never (30), and which limit says so. */
+export function placeRefusal(
+  kind: string,
+  reason: string,
+  decision: AdmissionDecision | undefined,
+  talk: readonly string[],
+): Answer {
+  const isNever = decision?.decision === 'refuse';
+  const word = isNever ? 'refuse' : 'wait';
+  return {
+    exitCode: isNever ? EXIT.critical : EXIT.later,
+    json: { decision: word, kind, reason, admission: decision },
+    lines: [
+      ['decision', word],
+      ['kind', kind],
+      ['reason', reason],
+      ['limited_by', decision === undefined ? 'pool.size' : undefined],
+      ...refusalLines(decision),
+    ],
+    table: () => `${isNever ? 'Never' : 'Not now'}: ${reason}.`,
+    talk,
+  };
+}
+
+/** An agent's answer alone, as it is, with a newline at its end. */
+export function rawText(text: string): string {
+  return text.endsWith('\n') ? text : `${text}\n`;
 }
 
 const ms = (value: number | undefined): number | undefined =>

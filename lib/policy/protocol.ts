@@ -81,7 +81,7 @@ function readLines(text: string, id: string): LineMeaning {
 }
 
 function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 /** Agents may print whatever they like between their answers. */

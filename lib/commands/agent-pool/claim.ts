@@ -7,7 +7,7 @@ import type { KeptAnswer, PoolAgent, PoolRecord, PoolState, TaskAnswer } from '.
 import { withAgent } from '../../state/pool.ts';
 import { readAnswer } from '../../state/pool-answers.ts';
 import { reportProbe } from '../breaker-gate.ts';
-import { reservePlace, withTask, type Place, type StartPlan } from './launch.ts';
+import { reservePlace, withTask, type Place, type StartPlan } from './place.ts';
 import { lives, lookAt, lowerCharge, raiseCharge, type Pool } from './pool.ts';
 import { asStopping, endAgent, takeDown } from './settle.ts';
 

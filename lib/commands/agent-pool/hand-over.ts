@@ -1,19 +1,18 @@
 /** How does a task go through the pool, from the wait for an agent to the answer, and once more where the agent died? */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openAgentLooks, type AgentLook } from '../../act/live-agent.ts';
 import { runTask, sendTask, type AgentLink, type TaskWatch } from '../../act/task.ts';
 import { EXIT, Failure } from '../../failure.ts';
 import type { AdmissionDecision } from '../../policy/admission.ts';
-import { sampleIntervalMs } from '../../policy/limit.ts';
 import { protocolOf } from '../../policy/protocol.ts';
 import type { KeptAnswer, PoolAgent, TaskAnswer } from '../../pool-model.ts';
 import { withAgent } from '../../state/pool.ts';
-import { formatBytes, formatDuration } from '../../units.ts';
+import { formatDuration } from '../../units.ts';
 import { readMachineMemory } from '../context.ts';
 import { claimAgent, concludeAndEnd, type TaskAsk } from './claim.ts';
 import { bringUp } from './launch.ts';
 import { lives, type Pool } from './pool.ts';
 import { endAgent, settlePool } from './settle.ts';
+import { openTaskGuard } from './task-guard.ts';
 
 export interface HandOver {
   readonly ask: TaskAsk;
@@ -222,49 +221,4 @@ async function detach(pool: Pool, agent: PoolAgent, { text, isStopped }: HandOve
   const rest = { outcome: 'died' as const, answer: undefined, look: undefined, peakBytes: undefined };
   await concludeAndEnd(pool, agent.id, { ...rest, endReason });
   return { outcome: 'died', reason: `${agent.id}: ${endReason}`, agent: agent.id, attempts: 1 };
-}
-
-/** Without us nobody watches an agent of the pool: its caller measures it and holds its limit. */
-function openTaskGuard(
-  pool: Pool,
-  agent: PoolAgent,
-): Required<Pick<TaskWatch, 'onLook' | 'lookMs'>> & {
-  readonly overLimit: () => string | undefined;
-  readonly last: () => AgentLook | undefined;
-  readonly peakBytes: () => number | undefined;
-  readonly close: () => void;
-} {
-  const { settings } = pool.context;
-  const { limitBytes, process, leaseId } = agent;
-  if (process === undefined) throw new Error(`${agent.id} has no process`);
-  const looks = openAgentLooks(leaseId, process, pool.paths(agent.id).stdout);
-  const isHeld = settings.monitoringEnabled && settings.thresholds.abort && limitBytes !== undefined;
-  const mostMs = settings.thresholds.sampleIntervalMs;
-  let peakBytes: number | undefined;
-  let nextMs = 0;
-  let waitMs = 0;
-  let over: string | undefined;
-  const look = (full: boolean): AgentLook | undefined => {
-    const seen = looks.look(full);
-    if (seen === undefined) return undefined;
-    peakBytes = Math.max(peakBytes ?? 0, seen.bytes);
-    // Shared pages count once for each process in RSS: nobody is stopped before the exact measure agrees.
-    const isOver =
-      isHeld &&
-      seen.bytes > limitBytes &&
-      (seen.processes === 1 || (seen.pssBytes() ?? seen.bytes) > limitBytes);
-    if (isOver) over ??= `${formatBytes(seen.bytes)} are over its limit of ${formatBytes(limitBytes)}`;
-    const headroomBytes = (limitBytes ?? Infinity) - seen.bytes;
-    waitMs = sampleIntervalMs({ headroomBytes, youngestMs: seen.atMs - agent.sinceMs, mostMs });
-    nextMs = seen.atMs + waitMs;
-    return seen;
-  };
-  return {
-    onLook: () => void (Date.now() >= nextMs && look(false)),
-    lookMs: () => Math.max(1, nextMs - Date.now()),
-    overLimit: () => over,
-    last: () => look(true),
-    peakBytes: () => peakBytes,
-    close: () => looks.close(),
-  };
 }

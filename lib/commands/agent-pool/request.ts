@@ -3,18 +3,17 @@ import { EXIT } from '../../failure.ts';
 import { flagText, wholeNumber, type Call } from '../../flags.ts';
 import type { MemorySnapshot, ProcessIdentity } from '../../model.ts';
 import type { Answer } from '../../output/answer.ts';
-import { refusalLines } from '../../output/pool.ts';
+import { placeRefusal } from '../../output/pool.ts';
 import type { AdmissionDecision } from '../../policy/admission.ts';
 import { chooseFree } from '../../policy/pool.ts';
 import type { PoolAgent, PoolState } from '../../pool-model.ts';
 import { readProcessTable } from '../../probe/processes.ts';
 import { withAgent } from '../../state/pool.ts';
 import { findOwner } from '../coordination-memory/owner.ts';
-import { reservePlace } from './launch.ts';
+import { planStart, reservePlace } from './place.ts';
 import { leaseOf, lives, openPool, type Pool } from './pool.ts';
 import { settlePool } from './settle.ts';
 import { readKind, readPlan } from './wish.ts';
-import { planStart } from './launch.ts';
 import { updateLedger, withLease } from '../../state/ledger.ts';
 
 type Requested =
@@ -32,7 +31,7 @@ export async function run(call: Call): Promise<Answer> {
 
   const got = request(pool, call, kind, owner, pool.context.memory);
 
-  if ('reason' in got) return refused(pool, kind, got.reason, got.decision);
+  if ('reason' in got) return placeRefusal(kind, got.reason, got.decision, pool.context.warnings);
   const { agent, isReused } = got;
   const paths = agent.protocol === undefined ? undefined : pool.paths(agent.id);
   return {
@@ -105,21 +104,4 @@ function reserve(
 function ownStart(kind: string): Parameters<typeof planStart>[2] {
   const pooled = { command: [], protocol: 'lines', recycle: 'baseline' } as const;
   return { kind, pooled, estimateBytes: undefined, limitBytes: undefined };
-}
-
-function refused(pool: Pool, kind: string, reason: string, decision: AdmissionDecision | undefined): Answer {
-  const isNever = decision?.decision === 'refuse';
-  return {
-    exitCode: isNever ? EXIT.critical : EXIT.later,
-    json: { decision: isNever ? 'refuse' : 'wait', kind, reason, admission: decision },
-    lines: [
-      ['decision', isNever ? 'refuse' : 'wait'],
-      ['kind', kind],
-      ['reason', reason],
-      ['limited_by', decision === undefined ? 'pool.size' : undefined],
-      ...refusalLines(decision),
-    ],
-    table: () => `${isNever ? 'Never' : 'Not now'}: ${reason}.`,
-    talk: pool.context.warnings,
-  };
 }

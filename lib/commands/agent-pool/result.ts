@@ -4,6 +4,7 @@ import { EXIT, Failure } from '../../failure.ts';
 import { flagDuration, type Call } from '../../flags.ts';
 import { checkName } from '../../names.ts';
 import type { Answer } from '../../output/answer.ts';
+import { rawText } from '../../output/pool.ts';
 import { readAnswer } from '../../state/pool-answers.ts';
 import { openPool } from './pool.ts';
 import { settlePool } from './settle.ts';
@@ -23,7 +24,7 @@ export async function run(call: Call): Promise<Answer | number> {
     if (kept) {
       const { answer, agent, reason } = kept;
       if (call.flags['raw'] === true && answer) {
-        call.out(answer.text.endsWith('\n') ? answer.text : `${answer.text}\n`);
+        call.out(rawText(answer.text));
         return answer.ok ? EXIT.ok : EXIT.critical;
       }
       const outcome = answer === undefined ? 'lost' : answer.ok ? 'answered' : 'failed';

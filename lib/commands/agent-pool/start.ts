@@ -2,10 +2,11 @@
 import { EXIT, Failure } from '../../failure.ts';
 import type { Call } from '../../flags.ts';
 import type { Answer } from '../../output/answer.ts';
-import { refusalLines } from '../../output/pool.ts';
+import { placeRefusal } from '../../output/pool.ts';
 import { withAgent } from '../../state/pool.ts';
 import { formatBytes, MIB } from '../../units.ts';
-import { bringUp, reservePlace, type Place } from './launch.ts';
+import { bringUp } from './launch.ts';
+import { reservePlace, type Place } from './place.ts';
 import { openPool } from './pool.ts';
 import { settlePool } from './settle.ts';
 import { readKind, readPlan } from './wish.ts';
@@ -36,19 +37,7 @@ export async function run(call: Call): Promise<Answer> {
   if (!('agent' in taken)) {
     const decision = 'decision' in taken ? taken.decision : undefined;
     const reason = 'decision' in taken ? taken.decision.reason : taken.reason;
-    const isNever = decision?.decision === 'refuse';
-    return {
-      exitCode: isNever ? EXIT.critical : EXIT.later,
-      json: { decision: isNever ? 'refuse' : 'wait', kind, reason, admission: decision },
-      lines: [
-        ['decision', isNever ? 'refuse' : 'wait'],
-        ['kind', kind],
-        ['reason', reason],
-        ...refusalLines(decision),
-      ],
-      table: () => `${isNever ? 'Never' : 'Not now'}: ${reason}.`,
-      talk: pool.context.warnings,
-    };
+    return placeRefusal(kind, reason, decision, pool.context.warnings);
   }
   const agent = await bringUp(pool, taken, plan);
 

@@ -5,7 +5,7 @@ import { EXIT, Failure } from '../../failure.ts';
 import { flagDuration, flagText, wholeNumber, type Call } from '../../flags.ts';
 import { checkName } from '../../names.ts';
 import type { Answer, LineValue } from '../../output/answer.ts';
-import { refusalLines } from '../../output/pool.ts';
+import { rawText, refusalLines } from '../../output/pool.ts';
 import { MIB } from '../../units.ts';
 import { takeSignals } from '../coordination-memory/signals.ts';
 import { handOver, type Handed } from './hand-over.ts';
@@ -50,7 +50,7 @@ export async function run(call: Call): Promise<Answer | number> {
     return 128 + constants.signals[signal];
   }
   if (call.flags['raw'] === true && 'answer' in handed) {
-    call.out(handed.answer.text.endsWith('\n') ? handed.answer.text : `${handed.answer.text}\n`);
+    call.out(rawText(handed.answer.text));
     return exitOf(handed);
   }
   return answerOf(pool, id, handed);

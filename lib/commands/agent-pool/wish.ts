@@ -4,7 +4,7 @@ import { flagBytes, flagText, shownWord, type Call } from '../../flags.ts';
 import { cleanText } from '../../names.ts';
 import { PROTOCOLS } from '../../policy/protocol.ts';
 import type { PooledKind, ProtocolName } from '../../settings-model.ts';
-import { planStart, type StartPlan } from './launch.ts';
+import { planStart, type StartPlan } from './place.ts';
 import type { Pool } from './pool.ts';
 
 /** `--kind`, by default the only kind that `agents:` says how to pool. @throws Failure (2) where that is none or several. */

@@ -13,15 +13,8 @@ import type { PooledKind } from '../../settings-model.ts';
 import { withAgent } from '../../state/pool.ts';
 import { concludeTask } from '../agent-pool/claim.ts';
 import { linkOf } from '../agent-pool/hand-over.ts';
-import {
-  echoesOf,
-  newAgent,
-  newId,
-  planStart,
-  startProcess,
-  withTask,
-  type StartPlan,
-} from '../agent-pool/launch.ts';
+import { startProcess } from '../agent-pool/launch.ts';
+import { echoesOf, newAgent, newId, planStart, withTask, type StartPlan } from '../agent-pool/place.ts';
 import { dropLeases, lives, lookAt, poolOf, type Pool } from '../agent-pool/pool.ts';
 import { asStopping, endAgent } from '../agent-pool/settle.ts';
 import type { Context } from '../context.ts';
