@@ -45,13 +45,8 @@ export async function runTask(link: AgentLink, task: TaskWords, watch: TaskWatch
     const forgotten = link.hasPast ? await forget(link, follower, watch) : undefined;
     if (forgotten) return forgotten;
     const read = awaitAnswer(link.protocol, task.id, link.echoes);
-    const isWritten = await writePipe(
-      link.stdin,
-      link.protocol.request(task),
-      () => watch.isOver() !== false || !link.isAlive(),
-    );
-    // Half a line in the pipe would spoil the next task.
-    if (!isWritten) return link.isAlive() ? { end: 'cancelled', isClean: false } : { end: 'died' };
+    const isUseless = (): boolean => watch.isOver() !== false || !link.isAlive();
+    if (!(await writePipe(link.stdin, link.protocol.request(task), isUseless))) return unwritten(watch);
     const end = await waitFor(link, follower, read, watch);
     if (end !== 'over') return end;
     if (watch.isOver() === 'end') return { end: 'cancelled', isClean: false };
@@ -107,11 +102,15 @@ async function forget(link: AgentLink, follower: Follower, watch: TaskWatch): Pr
   const { protocol, stdin, isAlive } = link;
   if (protocol.reset === undefined) return undefined;
   const isOver = (): boolean => watch.isOver() !== false || !isAlive();
-  if (!(await writePipe(stdin, protocol.reset, isOver)))
-    return isAlive() ? { end: 'cancelled', isClean: false } : { end: 'died' };
+  if (!(await writePipe(stdin, protocol.reset, isOver))) return unwritten(watch);
   const end = await waitFor(link, follower, awaitAnswer(protocol, '', false), { isOver: watch.isOver });
   if (end === 'over') return { end: 'cancelled', isClean: false };
   return end.end === 'answered' ? undefined : end;
+}
+
+/** Half a line in the pipe would spoil the next task, so the agent takes none. One that closed its pipe is dead or as good as. */
+function unwritten(watch: TaskWatch): TaskEnd {
+  return watch.isOver() === false ? { end: 'died' } : { end: 'cancelled', isClean: false };
 }
 
 async function interrupt(link: AgentLink, follower: Follower, id: string): Promise<boolean> {

@@ -1,5 +1,12 @@
 /** What do the nouns look like in a test? Whole values of which a test names only what it is about. */
-import type { AttemptResult, Lease, MemoryBound, MemorySnapshot, ProcessIdentity, Stream } from '../../lib/model.ts';
+import type {
+  AttemptResult,
+  Lease,
+  MemoryBound,
+  MemorySnapshot,
+  ProcessIdentity,
+  Stream,
+} from '../../lib/model.ts';
 import type { Settings } from '../../lib/settings-model.ts';
 import type { PlannedStream } from '../../lib/run-model.ts';
 import type { CheckedLease } from '../../lib/policy/charge.ts';

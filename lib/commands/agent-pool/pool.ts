@@ -61,7 +61,7 @@ export const KEY_PREFIX = 'pool/';
 
 /** An agent's entry in the ledger with this charge. */
 export function leaseOf(agent: PoolAgent, estimateBytes: number, nowMs: number): Lease {
-  const { id, kind, leaseId, process, keeper, project, limitBytes, heapMb, sinceMs, state } = agent;
+  const { id, kind, leaseId, process, protocol, keeper, project, limitBytes, heapMb, sinceMs } = agent;
   return {
     id: leaseId,
     role: 'agent',
@@ -79,7 +79,8 @@ export function leaseOf(agent: PoolAgent, estimateBytes: number, nowMs: number):
     sinceMs,
     expiresMs: undefined,
     renewedMs: nowMs,
-    state: state === 'starting' && process === undefined ? 'starting' : 'running',
+    // Its keeper's tree is not its own: until its process is known only its mark tells what belongs to it.
+    state: process === undefined && protocol !== undefined ? 'starting' : 'running',
     peakBytes: undefined,
   };
 }

@@ -4,7 +4,7 @@ import { judgeEntry, idleSince, reapReason } from '../../policy/pool.ts';
 import { protocolOf } from '../../policy/protocol.ts';
 import type { PoolAgent, PoolState, TaskAnswer } from '../../pool-model.ts';
 import { removeAgentFolder, withAgent, withoutAgent } from '../../state/pool.ts';
-import { keepAnswer } from '../../state/pool-answers.ts';
+import { keepAnswer, readAnswer } from '../../state/pool-answers.ts';
 import { endAgents } from '../end-agents.ts';
 import { dropGroups, dropLeases, leaseOf, lives, lookAt, lowerCharge, type Pool } from './pool.ts';
 
@@ -103,6 +103,8 @@ export function takeDown(
 ): void {
   const { task } = agent;
   if (task?.isKept !== true) return;
+  // Once answered is answered: whoever took it down may have been killed before he could say so.
+  if (answer === undefined && readAnswer(pool.stateDir, task.id, pool.say)?.status === 'answered') return;
   keepAnswer(pool.stateDir, {
     version: 1,
     task: task.id,
@@ -153,16 +155,19 @@ export async function endAgent(pool: Pool, agent: PoolAgent): Promise<Ended> {
   const result: Ended = { id: agent.id, kind: agent.kind, reason, left };
   // The next one who comes by tries again.
   if (left > 0) return result;
-  pool.update((state) => {
+  const gone = pool.update<string | undefined>((state) => {
     const now = state.agents.find(({ id }) => id === agent.id);
     if (now === undefined) return { pool: state, answer: undefined };
     if (now.task?.caller !== undefined && lives(pool, now.task.caller) !== false)
       return { pool: withAgent(state, { ...now, state: 'ready', keeper: undefined }), answer: undefined };
     if (now.task) takeDown(pool, now, unawaitedAnswer(pool, now), reason);
-    dropLeases(pool, [agent.leaseId]);
-    removeAgentFolder(pool.stateDir, agent.id);
-    return { pool: withoutAgent(state, agent.id), answer: undefined };
+    return { pool: withoutAgent(state, agent.id), answer: agent.id };
   });
+  // Only now: somebody who is killed in between must not have taken away what the next one still has to read.
+  if (gone !== undefined) {
+    dropLeases(pool, [agent.leaseId]);
+    removeAgentFolder(pool.stateDir, gone);
+  }
   if (isOurs) {
     dropGroups(pool, new Set([agent.leaseId]));
     const nowMs = Date.now();

@@ -10,7 +10,7 @@ import { chooseEvicted, chooseFree, isFree } from '../../policy/pool.ts';
 import type { PoolAgent, PoolState } from '../../pool-model.ts';
 import type { PlannedStream } from '../../run-model.ts';
 import type { PooledKind } from '../../settings-model.ts';
-import { withAgent } from '../../state/pool.ts';
+import { removeAgentFolder, withAgent, withoutAgent } from '../../state/pool.ts';
 import { concludeTask } from '../agent-pool/claim.ts';
 import { linkOf } from '../agent-pool/hand-over.ts';
 import { startProcess } from '../agent-pool/launch.ts';
@@ -103,7 +103,8 @@ export class RunPool {
     const pool = this.#pool;
     const wanted = { kind: stream.kind, project: pool.context.projectDir };
     const task = { id: `${spec.key}.${spec.attempt}`, isKept: false };
-    return pool.update<{ agent: PoolAgent; isNew: boolean }>((state) => {
+    const plan = this.#plan(stream.kind, pooled);
+    const taken = pool.update<{ agent: PoolAgent; isNew: boolean }>((state) => {
       const living = state.agents.filter(({ process }) => lives(pool, process) !== false);
       const free = chooseFree(living, wanted);
       if (free) {
@@ -113,27 +114,35 @@ export class RunPool {
         return { pool: withAgent(state, agent), answer: { agent, isNew: false } };
       }
       const room = this.#evict(state, wanted);
-      const plan = this.#plan(stream.kind, pooled);
       const leaseId = randomUUID().replaceAll('-', '').slice(0, 16);
-      const place = newAgent(
-        newId(pool, room),
-        plan,
-        leaseId,
-        spec.estimateBytes,
-        spec.limitBytes,
-        pool.liveness.self,
-      );
+      const { estimateBytes, limitBytes } = spec;
+      const id = newId(pool, room);
+      const agent = newAgent(id, plan, leaseId, estimateBytes, limitBytes, pool.liveness.self);
+      return { pool: withAgent(room, agent), answer: { agent, isNew: true } };
+    });
+    return taken.isNew ? { agent: this.#start(taken.agent, plan, task), isNew: true } : taken;
+  }
+
+  /** Its entry is there before its process: whoever comes by after our death finds it by its mark. */
+  #start(place: PoolAgent, plan: StartPlan, task: { id: string; isKept: boolean }): PoolAgent {
+    const pool = this.#pool;
+    try {
       const { process } = startProcess(pool, place, plan);
       const born: PoolAgent = {
         ...place,
         process,
         state: 'ready',
         keeper: undefined,
-        echoes: echoesOf(pooled),
+        echoes: echoesOf(plan),
       };
       const agent = withTask(pool, born, task);
-      return { pool: withAgent(room, agent), answer: { agent, isNew: true } };
-    });
+      pool.update((state) => ({ pool: withAgent(state, agent), answer: undefined }));
+      return agent;
+    } catch (error) {
+      pool.update((state) => ({ pool: withoutAgent(state, place.id), answer: undefined }));
+      removeAgentFolder(pool.stateDir, place.id);
+      throw error;
+    }
   }
 
   #evict(state: PoolState, wanted: { kind: string; project: string }): PoolState {
