@@ -322,7 +322,12 @@ async function measureKills(): Promise<void> {
   }
   const ids = Array.from({ length: tasks }, (_, at) => `task-${at}`);
   const lost = ids.filter((id) => !tally.answers.has(id)).length;
-  const twice = ids.filter((id) => new Set([...(tally.answers.get(id) ?? []), ...(finished.get(id) ?? [])]).size > 1).length; // prettier-ignore
+  const noncesOf = (id: string): string[] => [
+    ...new Set([...(tally.answers.get(id) ?? []), ...(finished.get(id) ?? [])]),
+  ];
+  const doubles = ids.filter((id) => noncesOf(id).length > 1);
+  for (const id of doubles) notes.push(`${id} was done as ${noncesOf(id).join(' and as ')}`);
+  const twice = doubles.length;
   rows.push({
     what: `${tasks} tasks, 4 agents, ${callers} callers`,
     processes: readFileSync(starts, 'utf8').split('\n').filter(Boolean).length,

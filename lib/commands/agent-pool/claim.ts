@@ -8,7 +8,7 @@ import { withAgent } from '../../state/pool.ts';
 import { readAnswer } from '../../state/pool-answers.ts';
 import { reportProbe } from '../breaker-gate.ts';
 import { reservePlace, withTask, type Place, type StartPlan } from './place.ts';
-import { lives, lookAt, lowerCharge, raiseCharge, type Pool } from './pool.ts';
+import { lives, lowerCharge, raiseCharge, type Pool } from './pool.ts';
 import { asStopping, endAgent, takeDown } from './settle.ts';
 
 export interface TaskAsk extends Wanted {
@@ -73,7 +73,7 @@ function take(
   ask: TaskAsk,
   agent: PoolAgent,
 ): { pool: PoolState; answer: Claim } {
-  const decision = raiseCharge(pool, memory, agent, lookAt(pool, agent)?.privateBytes ?? 0);
+  const decision = raiseCharge(pool, memory, agent);
   if (decision.decision !== 'admit')
     return { pool: state, answer: { got: 'nothing', reason: decision.reason, decision } };
   const taken = withTask(pool, agent, ask);

@@ -6,6 +6,7 @@ import type { Liveness } from '../../lock.ts';
 import type { Lease, MemorySnapshot, ProcessIdentity } from '../../model.ts';
 import { decideAdmission, type AdmissionDecision } from '../../policy/admission.ts';
 import { heldByBreaker } from '../../policy/breaker-answer.ts';
+import { identityKey } from '../../policy/charge.ts';
 import type { PoolAgent, PoolRecord, PoolState } from '../../pool-model.ts';
 import { readProcessTable } from '../../probe/processes.ts';
 import { remember, updateLedger, withLease, withoutLeases, type Ledger } from '../../state/ledger.ts';
@@ -13,7 +14,7 @@ import { agentPaths, loadPool, updatePool, type AgentPaths } from '../../state/p
 import { logPool } from '../../state/pool-answers.ts';
 import { askBreaker } from '../breaker-gate.ts';
 import { openContext, type Context } from '../context.ts';
-import { checkLeases } from '../leases.ts';
+import { checkLeases, treeBytes } from '../leases.ts';
 
 export interface Pool {
   readonly context: Context;
@@ -86,18 +87,17 @@ export function leaseOf(agent: PoolAgent, estimateBytes: number, nowMs: number):
 }
 
 /** May an idle agent begin a task? It needs what its estimate is over what it holds already: decided like any start. */
-export function raiseCharge(
-  pool: Pool,
-  memory: MemorySnapshot,
-  agent: PoolAgent,
-  holdsBytes: number,
-): AdmissionDecision {
+export function raiseCharge(pool: Pool, memory: MemorySnapshot, agent: PoolAgent): AdmissionDecision {
   const { context, liveness, stateDir } = pool;
   const { settings } = context;
   return updateLedger(stateDir, liveness, (ledger): { ledger: Ledger; answer: AdmissionDecision } => {
     const nowMs = Date.now();
     const others = ledger.leases.filter(({ id }) => id !== agent.leaseId);
-    const leases = checkLeases(others, liveness.isAlive, nowMs, () => readProcessTable());
+    const table = readProcessTable();
+    const leases = checkLeases(others, liveness.isAlive, nowMs, () => table);
+    const holdsBytes = agent.process
+      ? (treeBytes([agent.process], table).get(identityKey(agent.process)) ?? 0)
+      : 0;
     const facts = { settings, memory, leases, budget: undefined, nowMs, memoryOf: ledger };
     const asked = askBreaker({ ...context, memory }, { id: agent.leaseId, owner: agent.process });
     const decision = asked.allowed

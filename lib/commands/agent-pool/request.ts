@@ -1,6 +1,6 @@
 /** agent-pool request: an agent for the caller alone, until `release` or until the caller ends; or why there is none. */
 import { EXIT } from '../../failure.ts';
-import { flagText, wholeNumber, type Call } from '../../flags.ts';
+import { flagBytes, flagText, wholeNumber, type Call } from '../../flags.ts';
 import type { MemorySnapshot, ProcessIdentity } from '../../model.ts';
 import type { Answer } from '../../output/answer.ts';
 import { placeRefusal } from '../../output/pool.ts';
@@ -88,7 +88,7 @@ function reserve(
   owner: ProcessIdentity,
   memory: MemorySnapshot,
 ): { pool: PoolState; answer: Requested } {
-  const plan = readPlan(call, pool, kind) ?? planStart(pool, call.env, ownStart(kind));
+  const plan = readPlan(call, pool, kind) ?? planStart(pool, call.env, ownStart(call, kind));
   const place = reservePlace(pool, state, memory, plan);
   if ('decision' in place)
     return { pool: state, answer: { reason: place.decision.reason, decision: place.decision } };
@@ -101,7 +101,12 @@ function reserve(
 }
 
 /** The figures of a kind of which nobody says how it is pooled. */
-function ownStart(kind: string): Parameters<typeof planStart>[2] {
+function ownStart(call: Call, kind: string): Parameters<typeof planStart>[2] {
   const pooled = { command: [], protocol: 'lines', recycle: 'baseline' } as const;
-  return { kind, pooled, estimateBytes: undefined, limitBytes: undefined };
+  return {
+    kind,
+    pooled,
+    estimateBytes: flagBytes(call, 'memory'),
+    limitBytes: flagBytes(call, 'limit'),
+  };
 }

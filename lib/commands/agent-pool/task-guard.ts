@@ -26,8 +26,8 @@ export function openTaskGuard(
   let nextMs = 0;
   let waitMs = 0;
   let over: string | undefined;
-  const look = (full: boolean): AgentLook | undefined => {
-    const seen = looks.look(full);
+  const look = (): AgentLook | undefined => {
+    const seen = looks.look();
     if (seen === undefined) return undefined;
     peakBytes = Math.max(peakBytes ?? 0, seen.bytes);
     // Shared pages count once for each process in RSS: nobody is stopped before the exact measure agrees.
@@ -43,11 +43,11 @@ export function openTaskGuard(
   };
   return {
     onLook: () => {
-      if (Date.now() >= nextMs) look(false);
+      if (Date.now() >= nextMs) look();
     },
     lookMs: () => Math.max(1, nextMs - Date.now()),
     overLimit: () => over,
-    last: () => look(true),
+    last: look,
     peakBytes: () => peakBytes,
     close: () => looks.close(),
   };
