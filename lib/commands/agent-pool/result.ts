@@ -23,9 +23,10 @@ export async function run(call: Call): Promise<Answer | number> {
     const kept = isAtWork ? undefined : readAnswer(pool.stateDir, id, pool.say);
     if (kept) {
       const { answer, agent, reason } = kept;
-      if (call.flags['raw'] === true && answer) {
-        call.out(rawText(answer.text));
-        return answer.ok ? EXIT.ok : EXIT.critical;
+      if (call.flags['raw'] === true) {
+        if (answer) call.out(rawText(answer.text));
+        else call.err(`${id} is lost: ${reason ?? 'its agent ended'}`);
+        return answer === undefined ? EXIT.later : answer.ok ? EXIT.ok : EXIT.critical;
       }
       const outcome = answer === undefined ? 'lost' : answer.ok ? 'answered' : 'failed';
       return {
@@ -45,6 +46,10 @@ export async function run(call: Call): Promise<Answer | number> {
     }
     if (!isAtWork)
       throw new Failure(`no task ${id} is known: answers of tasks with --id or --detach are kept for a day`);
+    if (Date.now() >= deadlineMs && call.flags['raw'] === true) {
+      call.err(`${id} is at work`);
+      return EXIT.later;
+    }
     if (Date.now() >= deadlineMs)
       return {
         exitCode: EXIT.later,

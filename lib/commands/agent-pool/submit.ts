@@ -49,8 +49,10 @@ export async function run(call: Call): Promise<Answer | number> {
     call.err(`given up after ${signal}`);
     return 128 + constants.signals[signal];
   }
-  if (call.flags['raw'] === true && 'answer' in handed) {
-    call.out(rawText(handed.answer.text));
+  if (call.flags['raw'] === true && handed.outcome !== 'sent') {
+    // stdout is for the answer alone: what reads it must not take our words for one.
+    if ('answer' in handed) call.out(rawText(handed.answer.text));
+    else call.err(handed.reason);
     return exitOf(handed);
   }
   return answerOf(pool, id, handed);
