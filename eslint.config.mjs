@@ -7,17 +7,20 @@ const MAY_IMPORT = {
   'lib/run-model.ts': ['model'],
   'lib/settings-model.ts': ['model'],
   'lib/history-model.ts': [],
+  'lib/pool-model.ts': ['settings-model', 'model'],
   'lib/units.ts': [],
   'lib/failure.ts': [],
   'lib/names.ts': ['failure', 'model'],
   'lib/files.ts': ['failure'],
   'lib/kernel-files.ts': ['failure'],
+  'lib/pipes.ts': ['failure', 'files'],
   'lib/lock.ts': ['failure', 'files', 'model'],
   'lib/flags.ts': ['failure', 'units', 'output'],
   'lib/cli.ts': ['failure', 'flags', 'files', 'output', 'probe'],
-  'lib/policy/**': ['settings-model', 'history-model', 'run-model', 'model', 'units', 'policy'],
+  'lib/policy/**': ['pool-model', 'settings-model', 'history-model', 'run-model', 'model', 'units', 'policy'],
   'lib/probe/**': ['settings-model', 'history-model', 'model', 'units', 'failure', 'probe'],
   'lib/state/**': [
+    'pool-model',
     'settings-model',
     'history-model',
     'model',
@@ -30,6 +33,8 @@ const MAY_IMPORT = {
   ],
   'lib/config/**': ['settings-model', 'history-model', 'model', 'units', 'failure', 'files', 'config'],
   'lib/act/**': [
+    'pool-model',
+    'pipes',
     'settings-model',
     'history-model',
     'kernel-files',
@@ -45,6 +50,7 @@ const MAY_IMPORT = {
     'act',
   ],
   'lib/output/**': [
+    'pool-model',
     'settings-model',
     'history-model',
     'run-model',
@@ -58,6 +64,8 @@ const MAY_IMPORT = {
 };
 
 const PLACES = [
+  'pool-model',
+  'pipes',
   'settings-model',
   'history-model',
   'run-model',
@@ -79,6 +87,8 @@ const PLACES = [
   'commands',
 ];
 const FILES = new Set([
+  'pool-model',
+  'pipes',
   'settings-model',
   'history-model',
   'run-model',
@@ -105,7 +115,7 @@ const importTable = Object.entries(MAY_IMPORT).map(([files, allowed]) => {
   const pure =
     files.startsWith('lib/policy') || ['lib/model.ts', 'lib/units.ts', 'lib/failure.ts'].includes(files);
   const writesFiles =
-    ['lib/files.ts', 'lib/lock.ts', 'lib/kernel-files.ts'].includes(files) || files.startsWith('lib/probe');
+    ['lib/files.ts', 'lib/lock.ts', 'lib/kernel-files.ts', 'lib/pipes.ts'].includes(files) || files.startsWith('lib/probe');
   const patterns = forbidden(allowed);
   if (pure) patterns.push({ regex: '^[^.]', message: 'Pure code imports neither node:* nor packages.' });
   else if (!writesFiles)

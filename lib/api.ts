@@ -11,6 +11,7 @@ import {
 } from './commands/breaker-gate.ts';
 import { checkLeases } from './commands/leases.ts';
 import type { MemorySnapshot } from './model.ts';
+import type { Answer } from './output/answer.ts';
 import type { OrchestrationReport } from './output/orchestrate.ts';
 import { CLOSED, holdBreaker } from './policy/breaker.ts';
 import type { BreakerAnswer } from './policy/breaker-answer.ts';
@@ -196,6 +197,44 @@ export async function getCircuitBreaker(options: ToolkitOptions = {}): Promise<C
       );
     },
     close: () => void change(context, () => CLOSED),
+  };
+}
+
+/** What a call of the pool came to: the exit code of `agent-pool` (75: not now) and its JSON document. */
+export interface PoolAnswer {
+  readonly exitCode: number;
+  readonly answer: unknown;
+}
+
+/** Agents that take one task after another, shared by all processes of the user. */
+export interface AgentPool {
+  readonly status: () => Promise<PoolAnswer>;
+  /** Hands a task to an agent of a kind that the settings pool, and waits for the answer. */
+  readonly submit: (kind: string, task: string) => Promise<PoolAnswer>;
+  /** An agent, or a place for one, for this process alone until `release` or its end. */
+  readonly request: (kind: string) => Promise<PoolAnswer>;
+  readonly release: (agent: string) => Promise<PoolAnswer>;
+}
+
+/** Takes hold of the pool; each call reads the settings anew. Its promises reject with a Failure as the script's calls fail. */
+export function getAgentPool(options: ToolkitOptions = {}): AgentPool {
+  const call = callOf(options);
+  const ask = async (
+    command: Promise<{ readonly run: (call: Call) => Promise<Answer | number> }>,
+    given: Partial<Call>,
+  ): Promise<PoolAnswer> => {
+    const { run } = await command;
+    const answer = await run({ ...call, ...given, flags: { ...call.flags, ...given.flags } });
+    return typeof answer === 'number'
+      ? { exitCode: answer, answer: undefined }
+      : { exitCode: answer.exitCode, answer: answer.json };
+  };
+  return {
+    status: () => ask(import('./commands/agent-pool/status.ts'), {}),
+    submit: (kind, task) => ask(import('./commands/agent-pool/submit.ts'), { args: [task], flags: { kind } }),
+    request: (kind) =>
+      ask(import('./commands/agent-pool/request.ts'), { flags: { kind, pid: String(process.pid) } }),
+    release: (agent) => ask(import('./commands/agent-pool/release.ts'), { args: [agent] }),
   };
 }
 

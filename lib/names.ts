@@ -1,7 +1,7 @@
 /** Is this a name that we may use in a path, a key or a line of a terminal, and which stream does it mean? */
 import { Failure } from './failure.ts';
 
-export type NameKind = 'epic' | 'issue' | 'stream' | 'agent';
+export type NameKind = 'epic' | 'issue' | 'stream' | 'agent' | 'task';
 
 /** The three names that make a stream's key. */
 export interface KeyParts {

@@ -71,6 +71,19 @@ export type KernelCeiling = 'auto' | 'off';
 
 export type ProfileName = 'auto' | 'workstation' | 'laptop' | 'strict';
 
+/** How an agent of the pool is talked to. */
+export type ProtocolName = 'stream-json' | 'lines';
+
+/** Which growth ends an agent of the pool: beyond what it held after its first task, or after its start. */
+export type RecycleRule = 'baseline' | 'fresh';
+
+/** How agents of one kind take one task after another. */
+export interface PooledKind {
+  readonly command: readonly string[];
+  readonly protocol: ProtocolName;
+  readonly recycle: RecycleRule;
+}
+
 /** How agents of one kind are started and bounded. */
 export interface AgentKind {
   /** Words with {prompt}, {key}, {title}, {epic}, {issue}, {stream}, {session} in them. */
@@ -79,6 +92,8 @@ export interface AgentKind {
   readonly limitBytes: number | undefined;
   readonly heapMb: number | undefined;
   readonly env: Readonly<Record<string, string>>;
+  /** undefined: agents of this kind are never pooled. */
+  readonly pool: PooledKind | undefined;
   /** How a further attempt goes on with the session of the one before it; undefined: it begins anew. */
   readonly resume?: AgentResume | undefined;
 }
@@ -99,6 +114,20 @@ export interface PressureHandler {
   /** Words to execute at level critical; undefined: those of level warning. */
   readonly critical: readonly string[] | undefined;
   readonly timeoutMs: number;
+}
+
+/** How long and how large agents of the pool may become. */
+export interface PoolSettings {
+  /** Places in all, on the whole machine. */
+  readonly size: number;
+  /** An agent that was idle for so long is ended. */
+  readonly idleMs: number;
+  /** Idle ones are looked for at most so often. */
+  readonly cleanupMs: number;
+  /** Tasks that one takes; then it is ended. */
+  readonly uses: number;
+  readonly growthBytes: number;
+  readonly pastFreshBytes: number;
 }
 
 /** The effective settings, in the units of the code. */
@@ -178,5 +207,6 @@ export interface Settings {
   readonly orchestrator: OrchestratorSettings;
   readonly retry: RetrySettings;
   readonly alerts: AlertSettings;
+  readonly pool: PoolSettings;
   readonly agents: ReadonlyMap<string, AgentKind>;
 }

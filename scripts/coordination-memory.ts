@@ -50,7 +50,11 @@ const program: Program = {
     },
     run: {
       summary: 'run the streams, each as soon as it fits',
-      flags: { ...RUN, 'dry-run': { meaning: 'show the plan and stop there' } },
+      flags: {
+        ...RUN,
+        'dry-run': { meaning: 'show the plan and stop there' },
+        pool: { meaning: 'streams whose kind has a pool: in the settings go to agents of the pool' },
+      },
       load: () => import('../lib/commands/coordination-memory/run.ts').then((m) => m.run),
     },
     spawn: {

@@ -9,7 +9,7 @@ const ROOT = join(import.meta.dirname, '..');
 
 /** Plain JavaScript, as a consumer writes it; the file that package.json names, from this build. */
 const CONSUMER = `
-import { getCircuitBreaker, getResourceMonitor, orchestrateWithMemoryManagement, Failure } from 'API';
+import { getAgentPool, getCircuitBreaker, getResourceMonitor, orchestrateWithMemoryManagement, Failure } from 'API';
 import { spawn } from 'node:child_process';
 
 const settings = { 'admission.floor_mb': '1', 'admission.safety_mb': '0', 'memory_management.coordinator_memory_gb': '0' };
@@ -28,6 +28,12 @@ child.kill('SIGKILL');
 await new Promise((resolve) => child.once('close', resolve));
 const gone = monitor.checkAgent(child.pid);
 
+const pool = getAgentPool({ settings });
+const asked = await pool.request('default');
+const taken = (await pool.status()).answer.total_agents;
+const given = await pool.release(asked.answer.agent.id);
+const left = (await pool.status()).answer.total_agents;
+
 const breaker = await getCircuitBreaker({ settings });
 const before = breaker.status().allowed;
 breaker.open('test', 'a test', 60_000);
@@ -41,7 +47,7 @@ try {
 const preflight = await monitor.preflight();
 breaker.close();
 const after = (await breaker.tryStart('mine')).allowed;
-console.log(JSON.stringify({ report, lines, free, never, calm, goOn, abort, gone, before, held, refused, preflight, after }));
+console.log(JSON.stringify({ report, lines, free, never, calm, goOn, abort, gone, before, held, refused, preflight, after, pool: [asked.exitCode, taken, given.exitCode, left] }));
 `;
 
 it('answers a program that imports the built file as its scripts would', () => {
@@ -67,5 +73,6 @@ it('answers a program that imports the built file as its scripts would', () => {
     refused: 75,
     preflight: { allowed: false, reason: expect.stringMatching(/a test/) as string },
     after: true,
+    pool: [0, 1, 0, 0],
   });
 }); // prettier-ignore

@@ -20,6 +20,17 @@ export interface AttemptSpec {
   readonly heapMb: number | undefined;
 }
 
+/** The process that works on an attempt: one of its own, or one that had work before and lives on after. */
+export interface Worker {
+  readonly pid: number;
+  /** The value of our tag in its environment, by which its members are found. */
+  readonly tag: string;
+  /** Once, when it has ended or has answered: exit code and signal, as far as they are known. */
+  readonly onEnd: (tell: (exitCode: number | undefined, signal: string | undefined) => void) => void;
+  /** Only where it lives on: puts it back and answers whether that is done; asked again and again, once it has ended. */
+  readonly giveBack?: () => boolean;
+}
+
 /** How an attempt's main process ended. */
 export interface AttemptEnd {
   readonly atMs: number;

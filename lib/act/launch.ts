@@ -24,10 +24,11 @@ function isThere(program: string, { env, cwd }: AttemptSpec): boolean {
   return true;
 }
 
-/** Starts an attempt, inside a group of its own where there is one. @throws Failure where it cannot be started. */
+/** Starts an attempt, inside a group of its own where there is one; `stdin` is a descriptor. @throws Failure where it cannot be started. */
 export function launch(
   spec: AttemptSpec,
   ceilings: Ceilings,
+  stdin: number | 'ignore' = 'ignore',
 ): { child: ChildProcess; group: GroupHandle | undefined } {
   const command = typeof spec.command === 'string' ? ['/bin/sh', '-c', spec.command] : spec.command;
   const named = command[0];
@@ -50,7 +51,7 @@ export function launch(
       cwd: spec.cwd,
       env: spec.env,
       detached: true,
-      stdio: ['ignore', stdout, stderr],
+      stdio: [stdin, stdout, stderr],
     });
     // A program that is not there is told by an event; without a listener it would be our crash.
     child.on('error', () => undefined);

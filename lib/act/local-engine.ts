@@ -1,5 +1,4 @@
 /** How do attempts run on this machine? As children of their own session, writing their output themselves, measured as trees. */
-import type { ChildProcess } from 'node:child_process';
 import { Failure } from '../failure.ts';
 import type { GroupHandle } from './ceiling-group.ts';
 import { openCeilings, type Ceilings } from './ceiling.ts';
@@ -9,7 +8,7 @@ import { pidsBelow } from '../policy/subtree.ts';
 import { planTrees, sumTree } from '../policy/tree.ts';
 import { readIdentity } from '../probe/identity.ts';
 import { openTreeSampler, type TreeSample } from '../probe/sampler.ts';
-import type { AttemptEnd, AttemptSpec, AttemptView, Engine } from './engine.ts';
+import type { AttemptEnd, AttemptSpec, AttemptView, Engine, Worker } from './engine.ts';
 import { launch, programOf } from './launch.ts';
 import { openTreeStop, signalMembers, type TreeStop } from './signal-tree.ts';
 
@@ -27,8 +26,7 @@ const FULL_WITH_GROUPS_MS = 5000;
 
 interface Attempt {
   readonly spec: AttemptSpec;
-  readonly child: ChildProcess;
-  readonly pid: number;
+  readonly worker: Worker;
   readonly group: GroupHandle | undefined;
   readonly startedMs: number;
   use: UseSoFar;
@@ -41,10 +39,14 @@ interface Attempt {
   readonly history: { atMs: number; bytes: number }[];
 }
 
-/** Opens the engine of this machine. `largestThatFits` is asked of the caller, who knows the budget. */
+/**
+ * Opens the engine of this machine. `largestThatFits` is asked of the caller, who knows the budget. `findWorker` may know a
+ * process that works on an attempt (an agent of a pool); otherwise one is started.
+ */
 export function openLocalEngine(
   largestThatFits: () => number,
   ceilings: Ceilings = openCeilings({ mode: 'off' }),
+  findWorker: (spec: AttemptSpec) => Worker | undefined = () => undefined,
 ): Engine {
   const fullEveryMs = ceilings.kind.startsWith('cgroup') ? FULL_WITH_GROUPS_MS : FULL_MS;
   const sampler = openTreeSampler({
@@ -76,16 +78,11 @@ export function openLocalEngine(
     name: 'local',
     fullEveryMs,
     submit(spec, nowMs) {
-      const { child, group } = launch(spec, ceilings);
-      const pid = child.pid;
-      if (pid === undefined) {
-        group?.remove();
-        throw new Failure(`${spec.key}: ${programOf(spec)} was not found, or may not be executed`);
-      }
+      const found = findWorker(spec);
+      const { worker, group } = found ? { worker: found, group: undefined } : startWorker(spec, ceilings);
       const attempt: Attempt = {
         spec,
-        child,
-        pid,
+        worker,
         group,
         startedMs: nowMs,
         use: NO_USE,
@@ -97,31 +94,31 @@ export function openLocalEngine(
         history: [],
       };
       attempts.set(spec.key, attempt);
-      sampler.add(spec.tag, pid);
-      child.once('exit', (code, signal) => {
+      sampler.add(worker.tag, worker.pid);
+      worker.onEnd((exitCode, signal) => {
         // Nobody asks why one ended that ended well, and the answer takes three looks at the kernel's files.
-        const ceilingKills = code === 0 ? undefined : group?.oomKills();
+        const ceilingKills = exitCode === 0 ? undefined : group?.oomKills();
         attempt.end = {
           atMs: Date.now(),
-          exitCode: code ?? undefined,
-          signal: signal ?? undefined,
+          exitCode,
+          signal,
           startError: undefined,
           ceilingKills,
           ceilingReached: group && ceilingKills ? reachedCeiling(group) : undefined,
         };
         wake?.();
       });
-      return { pid };
+      return { pid: worker.pid };
     },
     poll(nowMs, options = {}) {
       if (!options.asSeen) adoptMembers(nowMs);
       const samples = options.asSeen ? undefined : sampler.sample(nowMs, { full: options.full ?? false });
       return [...attempts.values()].map((attempt) => {
-        const sample = samples ? samples.get(attempt.spec.tag) : attempt.sample;
+        const sample = samples ? samples.get(attempt.worker.tag) : attempt.sample;
         if (samples && sample && attempt.end === undefined) {
           const processes = sample.members.length;
           const pssBytes = isPssWorth(attempt.use, sample.rssBytes, processes)
-            ? sampler.pss(attempt.spec.tag)
+            ? sampler.pss(attempt.worker.tag)
             : undefined;
           if (processes > 0)
             attempt.use = addSample(attempt.use, {
@@ -148,6 +145,8 @@ export function openLocalEngine(
     },
     settle(key, graceMs, nowMs) {
       const attempt = get(key);
+      const { giveBack } = attempt.worker;
+      if (giveBack) return giveBack() ? forget(attempt) : { settled: false, remains: 0, bytes: 0 };
       // The kernel lets an agent's group go only when nobody is left in it.
       if (attempt.left === undefined && attempt.end && attempt.group?.removeEmpty()) return forget(attempt);
       if (attempt.left === undefined) return { settled: false, remains: 0, bytes: 0 };
@@ -170,7 +169,7 @@ export function openLocalEngine(
     killBelow(key, top) {
       const attempt = get(key);
       const known = new Map(processesOf(attempt).map((process) => [process.pid, process]));
-      const members = sampler.survey(attempt.spec.tag);
+      const members = sampler.survey(attempt.worker.tag);
       const inside = pidsBelow(
         top.pid,
         members.map(({ pid }) => ({ pid, parentPid: known.get(pid)?.parentPid ?? -1 })),
@@ -184,13 +183,13 @@ export function openLocalEngine(
       );
     },
     processes: (key) => processesOf(get(key)),
-    exactBytes: (key, pids) => sampler.pss(get(key).spec.tag, pids),
+    exactBytes: (key, pids) => sampler.pss(get(key).worker.tag, pids),
     suspend: (key, halted) =>
       signalMembers(processesOf(get(key)), startTicksOf, halted ? 'SIGSTOP' : 'SIGCONT'),
     survey: (key) => {
       const rss = new Map(get(key).sample?.members.map(({ pid, rssBytes }) => [pid, rssBytes]));
       return sampler
-        .survey(get(key).spec.tag)
+        .survey(get(key).worker.tag)
         .map((member) => ({ ...member, rssBytes: rss.get(member.pid) ?? 0 }));
     },
     history: (key) => get(key).history,
@@ -211,14 +210,14 @@ export function openLocalEngine(
     },
   };
 
-  function forget({ spec }: Attempt): { settled: boolean; remains: number; bytes: number } {
-    sampler.remove(spec.tag);
+  function forget({ spec, worker }: Attempt): { settled: boolean; remains: number; bytes: number } {
+    sampler.remove(worker.tag);
     attempts.delete(spec.key);
     return { settled: true, remains: 0, bytes: 0 };
   }
 
   function beginStop(attempt: Attempt, graceMs: number, nowMs: number): void {
-    attempt.stop ??= openTreeStop(() => sampler.survey(attempt.spec.tag), startTicksOf, graceMs, nowMs);
+    attempt.stop ??= openTreeStop(() => sampler.survey(attempt.worker.tag), startTicksOf, graceMs, nowMs);
     attempt.stop.hasten(graceMs, nowMs);
   }
 
@@ -238,11 +237,27 @@ function reachedCeiling({ ceilingBytes, peakBytes }: GroupHandle): boolean | und
   return peak >= ceilingBytes * NEAR_CEILING;
 }
 
+/** A process of the attempt's own. @throws Failure where it cannot be started. */
+function startWorker(
+  spec: AttemptSpec,
+  ceilings: Ceilings,
+): { worker: Worker; group: GroupHandle | undefined } {
+  const { child, group } = launch(spec, ceilings);
+  const { pid } = child;
+  if (pid === undefined) {
+    group?.remove();
+    throw new Failure(`${spec.key}: ${programOf(spec)} was not found, or may not be executed`);
+  }
+  const onEnd: Worker['onEnd'] = (tell) =>
+    child.once('exit', (code, signal) => tell(code ?? undefined, signal ?? undefined));
+  return { worker: { pid, tag: spec.tag, onEnd }, group };
+}
+
 function view(attempt: Attempt): AttemptView {
-  const { spec, pid, startedMs, use, sample, end } = attempt;
+  const { spec, worker, startedMs, use, sample, end } = attempt;
   return {
     key: spec.key,
-    pid,
+    pid: worker.pid,
     startedMs,
     currentBytes: end ? 0 : use.lastBytes,
     privateBytes: end ? 0 : (sample?.privateBytes ?? 0),

@@ -1,7 +1,7 @@
 /** What of ours is of no more use? Void leases, what dead agents left running, temporary files and locks of dead processes. */
 import { dirname, join, relative } from 'node:path';
 import { sweepGroups } from '../act/ceiling-group.ts';
-import { fileFacts, listDir, removeFile } from '../files.ts';
+import { fileFacts, isThere, listDir, removeFile } from '../files.ts';
 import { tryLock } from '../lock.ts';
 import type { Lease } from '../model.ts';
 import { counts } from '../policy/charge.ts';
@@ -9,6 +9,7 @@ import { readIdentity } from '../probe/identity.ts';
 import { readProcessTable } from '../probe/processes.ts';
 import { ledgerPath, updateLedger, withoutLeases } from '../state/ledger.ts';
 import { projectPaths } from '../state/paths.ts';
+import { poolPath } from '../state/pool.ts';
 import { readAgents, type AgentTree } from './agents.ts';
 import type { Context } from './context.ts';
 import { endAgents } from './end-agents.ts';
@@ -31,6 +32,7 @@ const OLD_MS = 60_000;
 export async function sweep(context: Context, isMine: (lease: Lease) => boolean): Promise<Swept> {
   const stateDir = context.stateDir();
   const liveness = context.liveness();
+  const pooled = await cleanPoolIfThere(context);
   const dead = updateLedger(stateDir, liveness, (ledger) => {
     const mine = ledger.leases.filter(isMine);
     if (mine.length === 0) return { ledger, answer: [] };
@@ -65,10 +67,18 @@ export async function sweep(context: Context, isMine: (lease: Lease) => boolean)
   sweepGroups({ self: liveness.self, isAlive: liveness.isAlive, endsMembersOf: (id) => gone.has(id) });
   return {
     leases: left === 0 ? ours.map(({ lease, life }) => ({ key: lease.key, life })) : [],
-    processes: ended,
+    processes: ended + pooled,
     freedBytes: ended > 0 ? freedBytes : 0,
     files: sweepFiles(dirname(ledgerPath(stateDir)), context),
   };
+}
+
+/** The pool first: what its dead callers left becomes void by that. Answers how many of its agents were ended. */
+async function cleanPoolIfThere(context: Context): Promise<number> {
+  if (!isThere(poolPath(context.stateDir()))) return 0;
+  const { cleanPoolOf } = await import('./agent-pool/clean.ts');
+  const { ended, strays } = await cleanPoolOf(context, 'now');
+  return ended.length + strays;
 }
 
 /**

@@ -1,7 +1,8 @@
 /** What does the `agents` section say: how is each kind of agent started and bounded? */
-import type { AgentKind, AgentResume } from '../settings-model.ts';
+import type { AgentKind, AgentResume, PooledKind } from '../settings-model.ts';
 import { MIB, parseSize } from '../units.ts';
 import type { Fault } from './faults.ts';
+import { POOL_ALLOWED, readPooled } from './kind-pool.ts';
 import { kindFaults, resumeFaults } from './rules.ts';
 import type { Placed } from './rules.ts';
 import type { Setting } from './setting.ts';
@@ -44,6 +45,10 @@ export const KIND_KEYS = {
   limit: { allowed: '16MB to 1024GB', meaning: 'Where one is stopped.' },
   heap: { allowed: allowedText(HEAP), meaning: 'Its V8 heap, where its program takes heap flags.' },
   env: { allowed: 'a map of NAME: value', meaning: 'Further variables of its environment.' },
+  pool: {
+    allowed: POOL_ALLOWED,
+    meaning: 'How one takes task after task: its command, how it is talked to, which growth ends it.',
+  },
 } as const;
 
 type KindKey = keyof typeof KIND_KEYS;
@@ -59,6 +64,7 @@ interface Draft {
   limit?: Placed<number>;
   heap?: Placed<number>;
   env?: Placed<Readonly<Record<string, string>>>;
+  pool?: Placed<PooledKind>;
 }
 
 /**
@@ -142,6 +148,12 @@ const READERS = {
   heap: (draft, value, origin) => keep(readHeap(value), origin, (placed) => (draft.heap = placed)),
   env: (draft, value, origin, homeDir) =>
     keep(readEnv(value, homeDir), origin, (placed) => (draft.env = placed)),
+  pool: (draft, value, origin, homeDir) =>
+    keep(
+      readPooled(value, (words) => readCommand(words, homeDir)),
+      origin,
+      (placed) => (draft.pool = placed),
+    ),
 } satisfies Record<KindKey, Reader>;
 
 /** The text of a scalar. */
@@ -244,6 +256,7 @@ function kindOf(draft: Draft): AgentKind {
     heapMb: draft.heap?.value,
     env: draft.env?.value ?? {},
     ...(draft.resume_command === undefined ? {} : { resume: resumeOf(draft.resume_command.value, draft) }),
+    pool: draft.pool?.value,
   };
 }
 
@@ -264,7 +277,7 @@ function valuesOf(name: string, draft: Draft): EffectiveValue[] {
     origin,
     meaning: KIND_KEYS[key].meaning,
   });
-  const { command, memory, limit, heap, env, resume_command: resume, transcript } = draft;
+  const { command, memory, limit, heap, env, resume_command: resume, transcript, pool } = draft;
   return [
     command && row('command', undefined, command.value.join(' '), command.origin),
     resume && row('resume_command', undefined, resume.value.join(' '), resume.origin),
@@ -274,5 +287,6 @@ function valuesOf(name: string, draft: Draft): EffectiveValue[] {
     heap && row('heap', 'MB', heap.value, heap.origin),
     // Names only: values of variables are often secrets, and this list is printed.
     env && row('env', undefined, Object.keys(env.value).join(' '), env.origin),
+    pool && row('pool', undefined, `${pool.value.protocol} ${pool.value.command.join(' ')}`, pool.origin),
   ].filter((value) => value !== undefined);
 }

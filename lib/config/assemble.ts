@@ -101,6 +101,14 @@ export function assemble(
       minLevel: ALERT_LEVELS.find((name) => name === value('alerts.min_level')) ?? 'warning',
       timeoutMs: ms('alerts.timeout'),
     },
+    pool: {
+      size: number('pool.size'),
+      idleMs: ms('pool.idle'),
+      cleanupMs: ms('pool.cleanup'),
+      uses: number('pool.uses'),
+      growthBytes: mb('pool.growth_mb'),
+      pastFreshBytes: mb('pool.past_fresh_mb'),
+    },
     agents,
   };
 }

@@ -31,6 +31,10 @@ const AGENTS = `# How agents of each kind are started and bounded; {prompt}, {ke
 #     limit: 4GB                          # ${KIND_KEYS.limit.meaning}
 #     heap: 2048                          # ${KIND_KEYS.heap.meaning}
 #     env: { LANG: C.UTF-8 }              # ${KIND_KEYS.env.meaning}
+#     pool:                               # ${KIND_KEYS.pool.meaning}
+#       command: [claude, -p, --input-format, stream-json, --output-format, stream-json, --verbose, --replay-user-messages]
+#       protocol: stream-json
+#       recycle: fresh
 `;
 
 const HANDLERS = [

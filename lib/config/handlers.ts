@@ -40,7 +40,13 @@ export const HANDLER_KEYS = {
 
 type HandlerKey = keyof typeof HANDLER_KEYS;
 
-const OWN_NAMES: ReadonlySet<string> = new Set(['hold', 'void-leases', 'prompt-cache', 'logs']);
+const OWN_NAMES: ReadonlySet<string> = new Set([
+  'hold',
+  'idle-agents',
+  'void-leases',
+  'prompt-cache',
+  'logs',
+]);
 
 const SHAPE: ListShape<HandlerKey> = {
   key: 'pressure.handlers',

@@ -45,6 +45,7 @@ const SECTIONS = [
   'alerts',
   'prompt_cache',
   'orchestrator',
+  'pool',
   'agents',
 ];
 
@@ -54,10 +55,9 @@ const RECEIVER_KEYS = ['alerts.webhook', 'alerts.command'] as const;
 const OTHER_KEYS: readonly string[] = [...Object.keys(LISTS), ...RECEIVER_KEYS];
 
 /** Sections of other tools in the same file, and of ours to come; never taken for a slip of the pen. */
-const FOREIGN = new Set([
-  'preserve', 'update', 'backup', 'pool', 'feedback',
-  'version', 'hooks', 'project', 'permission', 'permissions', 'env',
-]); // prettier-ignore
+const FOREIGN = new Set(
+  'preserve update backup feedback version hooks project permission permissions env'.split(' '),
+);
 
 /** The yaml package takes 2 s for 256 KB of the worst text that we found (`]` all over), 17 s for 1 MB. */
 const LARGEST_FILE_BYTES = 256 * 1024;

@@ -2,6 +2,7 @@
 import { GUARD_SETTINGS } from './sections/guard.ts';
 import { ORCHESTRATOR_SETTINGS } from './sections/orchestrator.ts';
 import { PROMPT_CACHE_SETTINGS } from './sections/prompt-cache.ts';
+import { POOL_SETTINGS } from './sections/pool.ts';
 import { SPINE_SETTINGS } from './sections/spine.ts';
 import type { Setting, SettingType, SettingValue } from './setting.ts';
 
@@ -9,6 +10,7 @@ import type { Setting, SettingType, SettingValue } from './setting.ts';
 export const SETTINGS = {
   ...SPINE_SETTINGS,
   ...GUARD_SETTINGS,
+  ...POOL_SETTINGS,
   ...PROMPT_CACHE_SETTINGS,
   ...ORCHESTRATOR_SETTINGS,
 } as const satisfies Record<string, Setting>;

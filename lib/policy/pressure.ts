@@ -150,6 +150,7 @@ export function decideHandling(facts: {
 /** Our own handlers, in the order in which they run: the hold first, so that what the others free is not taken again. */
 export const BUILT_IN = [
   { name: 'hold', from: 'critical', meaning: 'no agent is admitted beside those that run' },
+  { name: 'idle-agents', from: 'warning', meaning: 'ends agents of the pool that have nothing to do' },
   { name: 'void-leases', from: 'warning', meaning: 'gives back what the dead hold, ends what they left' },
   {
     name: 'prompt-cache',

@@ -62,7 +62,7 @@ test('the values of variables, which may be secrets, are not among what is shown
 const KIND = 'agents:\n  x:\n    ';
 const SLIPS: readonly [string, RegExp][] = [
   ['agents: [a]', /^P:1 agents: must be a map of keys$/],
-  ['agents:\n  x: 1', /^P:2 agents\.x: must be a map; allowed: command, resume_command, transcript, memory, limit, heap, env$/],
+  ['agents:\n  x: 1', /^P:2 agents\.x: must be a map; allowed: command, resume_command, transcript, memory, limit, heap, env, pool$/],
   ['agents:\n  x:', /^P:2 agents\.x: must be a map/],
   ['agents:\n  x: {limit: 1GB}\n  x: {limit: 1GB}', /^P:3 agents\.x: is written twice$/],
   ['agents:\n  __proto__: {limit: 1GB}', /^P:2 agents\.__proto__: is no name for a kind/],

@@ -13,6 +13,7 @@ const kindOf = (...command: string[]): AgentKind => ({
   limitBytes: undefined,
   heapMb: undefined,
   env: {},
+  pool: undefined,
 });
 const PROGRAMS = new Set(['node', 'echo', './tool', '/bin/echo', 'if']);
 const command = (change: Partial<Stream>, kind?: AgentKind) =>

@@ -146,8 +146,8 @@ describe('planHandlers', () => {
 
   it.each<[PressureLevel, string[]]>([
     ['normal', []],
-    ['warning', ['void-leases', 'prompt-cache', 'logs', 'both=w', 'early=e']],
-    ['critical', ['hold', 'void-leases', 'prompt-cache', 'logs', 'both=c', 'late=x', 'early=e']],
+    ['warning', ['idle-agents', 'void-leases', 'prompt-cache', 'logs', 'both=w', 'early=e']],
+    ['critical', ['hold', 'idle-agents', 'void-leases', 'prompt-cache', 'logs', 'both=c', 'late=x', 'early=e']],
   ])('runs at level %s, in order: %j', (level, names) => {
     expect(told(level)).toEqual(names);
   });

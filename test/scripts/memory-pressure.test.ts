@@ -45,7 +45,7 @@ describe('the table of calls', () => {
     [['handle', '--force', ...NORMAL], 0, /^decision:nothing\n/, /^$/],
     [['handle', '--json', ...CRITICAL], 30, /"outcome":"handled"/, /^$/],
     [['watch', '--count', '2', ...NORMAL], 0, /^[\d:]{8} normal: .*\n$/, /^$/],
-    [['handlers'], 0, /^handler:hold .*\nhandler:void-leases .*timeout_seconds=35 .*\nhandler:prompt-cache .*\nhandler:logs .*\n$/, /^$/],
+    [['handlers'], 0, /^handler:hold .*\nhandler:idle-agents .*timeout_seconds=35 .*\nhandler:void-leases .*timeout_seconds=35 .*\nhandler:prompt-cache .*\nhandler:logs .*\n$/, /^$/],
   ])('%j ends with %d', (args, status, stdout, stderr) => {
     const world = makeWorld();
     try {
@@ -93,7 +93,7 @@ describe('handle', () => {
     const [, , , available, total] = second.split(' ').map(Number);
     expect((total ?? 0) * MIB).toBeCloseTo(readMemory().totalBytes, -7);
     expect(available).toBeLessThanOrEqual(total ?? 0);
-    expect(keyValues(run.stdout)['handler']?.split('\n').map((line) => line.split(' ').slice(0, 2).join(' '))).toEqual(['hold done', 'void-leases done', 'prompt-cache done', 'logs done', 'trim done']);
+    expect(keyValues(run.stdout)['handler']?.split('\n').map((line) => line.split(' ').slice(0, 2).join(' '))).toEqual(['hold done', 'idle-agents done', 'void-leases done', 'prompt-cache done', 'logs done', 'trim done']);
   }); // prettier-ignore
 
   it('waits for the cooldown, which force skips', () => {

@@ -70,6 +70,14 @@ export function someSettings({ admission, ...change }: SettingsChange = {}): Set
       backoffCapMs: 300_000,
     },
     alerts: { webhook: undefined, command: [], minLevel: 'warning', timeoutMs: 5000 },
+    pool: {
+      size: 4,
+      idleMs: 300_000,
+      cleanupMs: 60_000,
+      uses: 50,
+      growthBytes: 100 * MIB,
+      pastFreshBytes: 300 * MIB,
+    },
     agents: new Map(),
     ...change,
     admission: {

@@ -54,7 +54,8 @@ export async function planStreams(
   const faults: string[] = [];
   const planned = planOrder(streams, expectedMs).map((stream): PlannedStream => {
     const kind = kindOf(stream, settings);
-    if (stream.command === undefined && (kind === undefined || kind.command.length === 0))
+    const isPooled = call.flags['pool'] === true && kind?.pool !== undefined;
+    if (stream.command === undefined && !isPooled && (kind === undefined || kind.command.length === 0))
       faults.push(unknownKind(stream, settings));
     const asked = needsOf(stream, kind, settings, kinds.takesHeap(stream, kind), mostBytes);
     const isDone = done.has(stream.key);

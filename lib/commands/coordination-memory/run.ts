@@ -8,11 +8,9 @@ import { ensureDir, removeFile } from '../../files.ts';
 import type { Call } from '../../flags.ts';
 import { tryLock, type HeldLock } from '../../lock.ts';
 import type { AttemptResult } from '../../model.ts';
-import type { RunEvent, RunSummary } from '../../run-model.ts';
+import type { PlannedStream, RunSummary } from '../../run-model.ts';
 import { renderAnswer, type Answer } from '../../output/answer.ts';
-import { eventJson, eventLine } from '../../output/run-lines.ts';
 import { summaryLines, summaryTable } from '../../output/run-summary.ts';
-import { LiveTable } from '../../output/run-table.ts';
 import { ceilingLine, wantsCeiling } from '../../policy/ceiling.ts';
 import { mostForOne } from '../../policy/capacity.ts';
 import { readKernelOomKills } from '../../probe/kernel.ts';
@@ -36,8 +34,10 @@ import { HeldBack } from './held-back.ts';
 import { explainPlan } from './plan-facts.ts';
 import { planStreams, type Planned } from './plan-streams.ts';
 import { tellBreaker } from './run-breaker.ts';
+import type { RunPool } from './run-pool.ts';
 import { RunLedger } from './run-ledger.ts';
 import { RunRecords } from './run-records.ts';
+import { openSay, type Say } from './run-say.ts';
 import { takeSignals } from './signals.ts';
 
 /** Runs an epic's streams; see the module. */
@@ -112,26 +112,6 @@ export function lockRun(paths: EpicPaths, context: Context): HeldLock {
   );
 }
 
-interface Say {
-  readonly onEvent: (event: RunEvent) => void;
-  readonly live: LiveTable | undefined;
-  readonly close: () => Promise<void>;
-}
-
-function openSay(call: Call, plan: Planned): Say {
-  const live =
-    call.terminal && !call.json && process.stderr.isTTY ? new LiveTable(plan.planned, Date.now()) : undefined;
-  return {
-    live,
-    onEvent: (event) => {
-      if (call.json) call.out(`${eventJson(event)}\n`);
-      else if (live) live.tell(event);
-      else call.out(`${eventLine(event)}\n`);
-    },
-    close: async () => live?.close(),
-  };
-}
-
 /** Runs a plan: its events go to the call's output, its records to the folders of the epic. The caller holds the epic's lock. */
 export async function execute(
   call: Call,
@@ -176,9 +156,11 @@ export async function execute(
     within: call.env[TAG_VARIABLE],
     onEvent: (event) => say.onEvent(event),
   });
+  const pool = await openRunPool(call, context, planned, say);
   const engine = openLocalEngine(
     () => Math.min(budgetBytes ?? Infinity, readMemory().availableBytes - settings.admission.safetyBytes),
     ceilings,
+    pool?.findWorker,
   );
   await endRemains(context, paths, say);
   const heldBack = new HeldBack(stateDir, paths, context.liveness().isAlive);
@@ -206,7 +188,7 @@ export async function execute(
     budgetBytes: shownBudget,
     now: Date.now,
     readMemory,
-    admit: (candidates, atMs, atMost) => ledger.admit(candidates, atMs, atMost),
+    admit: (candidates, atMs, atMost) => ledger.admit(pool?.limit(candidates) ?? candidates, atMs, atMost),
     mostForOne: () => mostForOne({ settings, memory: readMemory(), budget }),
     failedBefore: failuresByKey(earlier),
     started: (tag, pid) => ledger.started(tag, pid, Date.now()),
@@ -257,12 +239,27 @@ export async function execute(
     return { summary: { ...summary, modes: ledger.modes }, say };
   } finally {
     release();
+    await pool?.close();
     ledger.flush(Date.now(), true);
     ledger.close();
     memoryProbe.close();
     await records.close();
     await say.close();
   }
+}
+
+/** With `--pool`: agents that take one stream after another. */
+async function openRunPool(
+  call: Call,
+  context: Context,
+  planned: readonly PlannedStream[],
+  say: Say,
+): Promise<RunPool | undefined> {
+  if (call.flags['pool'] !== true) return undefined;
+  const { RunPool: Opened } = await import('./run-pool.ts');
+  const note = (text: string): void => say.onEvent({ atMs: Date.now(), event: 'note', text });
+  const streams = planned.map(({ stream }) => stream);
+  return new Opened(context, { ...call.env }, streams, note);
 }
 
 /** An earlier run that was killed could not clean up after its agents: what the dead ones left goes before anything starts. */

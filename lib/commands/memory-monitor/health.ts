@@ -4,9 +4,11 @@ import type { Call } from '../../flags.ts';
 import type { Answer } from '../../output/answer.ts';
 import { counts } from '../../policy/charge.ts';
 import { shownPhase } from '../../policy/breaker-answer.ts';
+import { countByStatus } from '../../output/pool.ts';
 import { judgeHealth } from '../../policy/health.ts';
 import { readProcessTable } from '../../probe/processes.ts';
 import { loadLedger } from '../../state/ledger.ts';
+import { loadPool } from '../../state/pool.ts';
 import { megabytes } from '../../units.ts';
 import { lookAtBreaker } from '../breaker-gate.ts';
 import { openContext } from '../context.ts';
@@ -31,6 +33,12 @@ export async function run(call: Call): Promise<Answer> {
   };
 
   const breaker = lookAtBreaker(context);
+  const pooled = loadPool(context.stateDir()).agents;
+  const agentPool = {
+    total_agents: pooled.length,
+    max_pool_size: settings.pool.size,
+    agents_by_status: countByStatus({ agents: pooled }),
+  };
   const circuitBreaker = { state: shownPhase(breaker.state), failure_count: breaker.failureCount };
 
   return {
@@ -40,6 +48,7 @@ export async function run(call: Call): Promise<Answer> {
       reason: health.reason,
       memory_stats: memoryStats,
       circuit_breaker: circuitBreaker,
+      agent_pool: agentPool,
     },
     lines: [
       ['level', health.level],
@@ -48,6 +57,8 @@ export async function run(call: Call): Promise<Answer> {
       ['void_leases', voided],
       ['circuit_breaker', circuitBreaker.state],
       ['failure_count', circuitBreaker.failure_count],
+      ['pool_agents', agentPool.total_agents],
+      ['max_pool_size', agentPool.max_pool_size],
       [
         'coordinator_running',
         checked.some(({ life, lease }) => counts(life) && lease.role === 'coordinator'),

@@ -2,11 +2,13 @@
 import type { Handler } from '../../act/handlers.ts';
 import { commandHandler } from '../../act/command-handler.ts';
 import { Failure } from '../../failure.ts';
+import { isThere } from '../../files.ts';
 import { counts } from '../../policy/charge.ts';
 import { holdLeftMs, planHoldUntil } from '../../policy/hold.ts';
 import type { BuiltInName, PlannedHandler, PressureJudgement } from '../../policy/pressure.ts';
 import { readProcessTable } from '../../probe/processes.ts';
 import { loadLedger, updateLedger, withPressureHold } from '../../state/ledger.ts';
+import { poolPath } from '../../state/pool.ts';
 import { formatBytes, formatDuration, MIB } from '../../units.ts';
 import type { Context } from '../context.ts';
 import { checkLeases } from '../leases.ts';
@@ -19,9 +21,14 @@ const SWEEP_SLACK_MS = 5000;
 /** Waiting for a lock holds up all other handlers. */
 const LOCK_MS = 2000;
 
+/** Ours that wait for processes to end; the same for all that do. */
+function endsProcesses(name: BuiltInName): boolean {
+  return name === 'void-leases' || name === 'idle-agents';
+}
+
 /** How long each of ours may take; the sweep waits for processes that are given time to end. */
 export function builtInTimeoutMs(name: BuiltInName, context: Context): number {
-  return name === 'void-leases' ? context.settings.cleanupTimeoutMs + SWEEP_SLACK_MS : 10_000;
+  return endsProcesses(name) ? context.settings.cleanupTimeoutMs + SWEEP_SLACK_MS : 10_000;
 }
 
 /** The planned handlers as things that can be run, with the level's figures for the user's. */
@@ -33,6 +40,7 @@ export function makeHandlers(
 ): Handler[] {
   const runs: Record<BuiltInName, () => Promise<string> | string> = {
     hold: () => holdAdmissions(context),
+    'idle-agents': () => endIdleAgents(context),
     'void-leases': () => sweepDead(context),
     'prompt-cache': () => dropCached(context, judgement.level),
     logs: () => removeLogs(context),
@@ -49,7 +57,7 @@ export function makeHandlers(
     return {
       name: plan.name,
       timeoutMs: builtInTimeoutMs(plan.name, context),
-      endsProcesses: plan.name === 'void-leases',
+      endsProcesses: endsProcesses(plan.name),
       run,
     };
   });
@@ -84,6 +92,14 @@ function holdAdmissions(context: Context): string {
     const answer = `no agent is admitted beside the ${running} that run, for ${formatDuration(untilMs - nowMs)} at most`;
     return { ledger: withPressureHold(ledger, untilMs), answer };
   });
+}
+
+/** Idle agents of the pool go first: nothing is lost with them but the time of a start. */
+async function endIdleAgents(context: Context): Promise<string> {
+  if (!isThere(poolPath(context.stateDir()))) return 'there is no pool';
+  const { cleanPoolOf } = await import('../agent-pool/clean.ts');
+  const { ended } = await cleanPoolOf({ ...context, nowMs: Date.now() }, 'pressed');
+  return `${ended.length} agents of the pool ended`;
 }
 
 async function sweepDead(context: Context): Promise<string> {

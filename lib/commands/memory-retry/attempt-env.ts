@@ -1,12 +1,9 @@
 /** Which environment does one attempt of a wrapped command get? */
 import { TAG_VARIABLE } from '../../act/local-engine.ts';
-import { preloadPath, userOptionsOf } from '../../act/prepare.ts';
 import type { Call } from '../../flags.ts';
 import type { Settings } from '../../settings-model.ts';
-import { wantedFlags } from '../../policy/environment.ts';
-import { mergeNodeOptions } from '../../policy/heap.ts';
-import { readExecutable } from '../../probe/executable.ts';
 import { MIB } from '../../units.ts';
+import { nodeOptionsFor } from '../node-options.ts';
 
 /** Marks the processes of an attempt, also inside an agent of a run, whose own mark they keep. */
 export const RETRY_TAG = 'CLAUDE_PM_RETRY';
@@ -34,15 +31,7 @@ export function attemptEnvironment(
   if (limitBytes !== undefined) env['CLAUDE_PM_LIMIT_MB'] = String(Math.floor(limitBytes / MIB));
   if (heapMb === undefined) return env;
   env['CLAUDE_PM_HEAP_MB'] = String(heapMb);
-  // --expose-gc only where the very Node that we run on is started: older ones refuse it and do not start.
-  const isOurs = readExecutable(call.rest[0] ?? '', call.env, process.cwd()).path === process.execPath;
-  const { flags } = wantedFlags({
-    heapMb,
-    settings: { ...settings, gcExposure: settings.gcExposure && isOurs },
-    preloadPath: preloadPath(),
-  });
-  // undefined: a quote of the user's is left open, which Node itself refuses.
-  const merged = mergeNodeOptions(userOptionsOf(call.env), flags);
+  const merged = nodeOptionsFor(call.rest[0] ?? '', call.env, process.cwd(), settings, heapMb);
   if (merged !== undefined) env['NODE_OPTIONS'] = merged;
   return env;
 }

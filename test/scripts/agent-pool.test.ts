@@ -1,0 +1,238 @@
+/** Does agent-pool, called as its users call it, give each task to one agent, once, and never somebody else's answer? */
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { PoolState } from '../../lib/pool-model.ts';
+import { callSource } from '../support/call-script.ts';
+import {
+  eventsOf,
+  isRunning,
+  keyValues,
+  makeLab,
+  streamsFile,
+  waitFor,
+  type Ended,
+  type Lab,
+} from '../support/scripts.ts';
+
+/** Room for everything, however small or busy the machine is. */
+const ROOM = {
+  CLAUDE_PM_ADMISSION_FLOOR_MB: '1',
+  CLAUDE_PM_ADMISSION_SAFETY_MB: '0',
+  CLAUDE_PM_MEMORY_MANAGEMENT_COORDINATOR_MEMORY_GB: '0',
+  CLAUDE_PM_CIRCUIT_BREAKER_AVAILABLE_MB: '0',
+};
+
+/** Answers with its pid and the task; `sleep N`, `die`, `fail` and `grow` are what they say. Notes each task before it answers. */
+const WORKER = `
+import { appendFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+const kept = [];
+for await (const line of createInterface({ input: process.stdin })) {
+  const { id, task } = JSON.parse(line);
+  appendFileSync('begun', id + '\\n');
+  if (task === 'die') process.exit(3);
+  if (task === 'grow') kept.push(Buffer.alloc(30e6, 1));
+  await sleep(Number(/sleep (\\d+)/.exec(task)?.[1] ?? 0));
+  const said = task === 'fail' ? { error: 'no' } : { answer: process.pid + ' ' + task };
+  process.stdout.write(JSON.stringify({ id, ...said }) + '\\n');
+}`;
+
+function makePool(settings = ''): Lab {
+  const lab = makeLab();
+  const worker = lab.write('worker.mjs', WORKER);
+  lab.write(
+    '.claude-pm.yaml',
+    `agents:\n  w:\n    memory: 60MB\n    limit: 1GB\n    pool: { command: [${JSON.stringify(process.execPath)}, ${JSON.stringify(worker)}] }\n${settings}`,
+  );
+  return lab;
+}
+
+const call = (lab: Lab, ...args: string[]): Ended => lab.call('agent-pool', args, ROOM);
+const start = (lab: Lab, ...args: string[]) => lab.start('agent-pool', args, { env: ROOM });
+const valuesOf = (ended: Pick<Ended, 'stdout'>): Record<string, string> => keyValues(ended.stdout);
+const pool = (lab: Lab): PoolState =>
+  JSON.parse(readFileSync(join(lab.state, 'pool', 'pool.json'), 'utf8')) as PoolState;
+const begun = (lab: Lab): string[] => lab.read('begun').split('\n').filter(Boolean);
+
+function expectNothingLeft(lab: Lab): void {
+  expect([lab.leases(), lab.processes(), readdirSync(join(lab.state, 'pool', 'agents'))]).toEqual([
+    [],
+    [],
+    [],
+  ]);
+}
+
+it.each<[string[], number, RegExp, RegExp]>([
+  [['toString'], 2, /^$/, /no sub-command `toString`/],
+  [['submit', '--kind', 'w', '--detatch', 'x'], 2, /^$/, /did you mean --detach\?/],
+  [['submit', 'x'], 2, /^$/, /says of no kind how it is pooled/],
+  [['submit', '--kind', 'w', '--id', '../x', 'x'], 2, /^$/, /is no task name/],
+  [['submit', '--kind', 'w', 'x'], 2, /^$/, /no agent of kind w is in the pool/],
+  [['start', '--kind', 'w', '--protocol', 'json', '--', 'cat'], 2, /^$/, /one of stream-json, lines/],
+  [
+    ['start', '--kind', 'w', '--', 'sh', '-c', 'echo broken >&2; exit 3'],
+    2,
+    /^$/,
+    /sh ended at once: broken/,
+  ],
+  [['stop'], 2, /^$/, /needs an AGENT, --kind KIND, or --all/],
+  [['release', 'agent-1'], 2, /^$/, /is no agent of the pool/],
+])('%j ends with %d', (args, status, stdout, stderr) => {
+  const ended = call(makeLab(), ...args);
+  expect([ended.status, ended.stderr]).toEqual([status, expect.stringMatching(stderr)]);
+  expect(ended.stdout).toMatch(stdout);
+});
+
+it('answers the same from its sources', () => {
+  const lab = makeLab();
+  const answered = callSource(lab, 'agent-pool', ['status']).stdout;
+  expect([answered, call(lab, 'status').stdout]).toEqual(Array(2).fill('total_agents:0\nmax_pool_size:4\n'));
+});
+
+describe('live agents', () => {
+  it('take one task after another, each caller its own answer, and go with all that is theirs', async () => {
+    const lab = makePool();
+    const first = call(lab, 'submit', '--id', 't1', 'one');
+    expect([first.status, valuesOf(first)['answer']]).toEqual([0, expect.stringMatching(/^\d+ one$/)]);
+    const pid = Number(/^\d+/.exec(valuesOf(first)['answer'] ?? '')?.[0]);
+    expect(call(lab, 'submit', '--raw', 'two\nlines').stdout).toBe(`${pid} two\nlines\n`);
+    const again = call(lab, 'submit', '--id', 't1', 'other words');
+    expect(valuesOf(again)).toMatchObject({ earlier: 'true', answer: `${pid} one` });
+    expect(valuesOf(call(lab, 'submit', 'fail'))).toMatchObject({ outcome: 'failed', answer: 'no' });
+
+    const held = valuesOf(call(lab, 'request', '--pid', String(process.pid)));
+    expect(held).toMatchObject({ decision: 'admit', reused: 'true', pid: String(pid) });
+    const id = held['agent'] ?? '';
+    expect(call(lab, 'submit', '--wait', '0', '--set', 'pool.size=1', 'x').status).toBe(75);
+    expect(call(lab, 'submit', '--agent', id, '--raw', 'mine').stdout).toBe(`${pid} mine\n`);
+    expect(valuesOf(call(lab, 'release', id))['released']).toBe('true');
+
+    const detached = valuesOf(call(lab, 'submit', '--detach', 'sleep 50'));
+    const late = await lab.run('agent-pool', ['result', '--wait', '20s', '--raw', detached['task'] ?? ''], { env: ROOM });
+    expect([late.status, late.stdout]).toEqual([0, `${pid} sleep 50\n`]);
+
+    const died = call(lab, 'submit', '--id', 't2', 'die');
+    expect([died.status, valuesOf(died)['outcome']]).toEqual([75, 'died']);
+    expect(call(lab, 'result', 't2').status).toBe(75);
+    expect(call(lab, 'submit', '--id', 't2', '--raw', 'done').stdout).toMatch(/^\d+ done\n$/);
+    expect(begun(lab).filter((task) => task === 't1')).toEqual(['t1']);
+    expect(valuesOf(call(lab, 'stop', '--all'))).toMatchObject({ stopped: '1', left: '0' });
+    expectNothingLeft(lab);
+  });
+
+  it('an agent whose caller is killed in mid-task is ended before the next one gets an answer', async () => {
+    const lab = makePool('pool: { size: 1 }\n');
+    const caller = start(lab, 'submit', '--id', 'long', 'sleep 60000');
+    await waitFor(() => begun(lab).includes('long'), 'the task to begin');
+    const { process: agent } = pool(lab).agents[0] ?? {};
+    const refused = call(lab, 'submit', '--wait', '0', 'mine');
+    expect([refused.status, valuesOf(refused)['outcome']]).toEqual([75, 'no-agent']);
+    caller.child.kill('SIGKILL');
+    await caller.ended;
+    const next = valuesOf(call(lab, 'submit', 'mine'));
+    expect(next['answer']).toMatch(/ mine$/);
+    expect(next['answer']).not.toMatch(new RegExp(`^${agent?.pid ?? 0} `));
+    expect(isRunning(agent?.pid ?? 0, agent?.startTicks)).toBe(false);
+    expect(valuesOf(call(lab, 'result', 'long'))).toMatchObject({ outcome: 'lost' });
+
+    const given = start(lab, 'submit', 'sleep 60000');
+    await waitFor(() => begun(lab).length === 3, 'the next long task to begin');
+    given.child.kill('SIGINT');
+    expect((await given.ended).status).toBe(130);
+    expectNothingLeft(lab);
+  });
+
+  it('of callers killed and agents killed at random no task is lost and none is done twice', async () => {
+    const lab = makePool();
+    const chance = (at: number, of: number): boolean => at % of === of - 1;
+    const tasks = Array.from({ length: 10 }, (_, at) => `task-${at}`);
+    const answers = new Map<string, Set<string>>();
+    await Promise.all(
+      [0, 1].map(async (caller) => {
+        for (const [at, id] of tasks.entries()) {
+          if (at % 2 !== caller) continue;
+          for (let attempt = 0; ; attempt += 1) {
+            const started = start(lab, 'submit', '--id', id, '--raw', '--retry', '5', `sleep ${20 * (at % 4)}`);
+            if (attempt === 0 && chance(at, 3)) {
+              await waitFor(() => begun(lab).includes(id) || started.child.exitCode !== null, 'its task to begin');
+              started.child.kill('SIGKILL');
+            }
+            if (attempt === 0 && chance(at, 4)) {
+              const victim = pool(lab).agents.find(({ task }) => task?.id !== id)?.process;
+              if (victim && isRunning(victim.pid, victim.startTicks)) process.kill(victim.pid, 'SIGKILL');
+            }
+            const { status, stdout, stderr } = await started.ended;
+            if (stdout !== '') answers.set(id, (answers.get(id) ?? new Set()).add(stdout));
+            if (status === 0) break;
+            expect([null, 75], stderr).toContain(status);
+          }
+        }
+      }),
+    );
+    expect([...answers.keys()].sort()).toEqual(tasks);
+    expect([...answers.values()].map(({ size }) => size)).toEqual(tasks.map(() => 1));
+    call(lab, 'stop', '--all');
+    expectNothingLeft(lab);
+  });
+
+  it('go when they have grown, when their file is damaged, and first under pressure', () => {
+    const lab = makePool('pool: { growth_mb: 25 }\n');
+    const pids = ['a', 'grow', 'b'].map((task) => /^\d+/.exec(call(lab, 'submit', '--raw', task).stdout)?.[0]);
+    expect([pids[1], pids[2] === pids[0]]).toEqual([pids[0], false]);
+
+    writeFileSync(join(lab.state, 'pool', 'pool.json'), '{"version":1,"agents":[{');
+    const cleaned = call(lab, 'cleanup');
+    expect([cleaned.stderr, valuesOf(cleaned)['stray_agents_ended']]).toEqual([expect.stringContaining('kept as'), '1']);
+    expect([lab.leases(), lab.processes()]).toEqual([[], []]);
+
+    call(lab, 'submit', 'c');
+    const critical = ['--set', 'pressure.warning=99%', '--set', 'pressure.critical=100%', '--set', 'admission.floor_mb=1048576'];
+    const handled = lab.call('memory-pressure', ['handle', ...critical]);
+    expect(handled.stdout).toMatch(/^handler:idle-agents done .*1 agents of the pool ended$/m);
+    expect([lab.leases(), lab.processes()]).toEqual([[], []]);
+  });
+}); // prettier-ignore
+
+describe('places', () => {
+  it('ids never collide, a full pool refuses with its reason, and the owner’s end gives them back', async () => {
+    const lab = makeLab();
+    const owner = lab.hold();
+    const request = ['request', '--kind', 'own', '--memory', '16MB', '--pid', String(owner.pid)];
+    const ended = await Promise.all(Array.from({ length: 6 }, () => start(lab, ...request).ended));
+    const given = ended.filter(({ status }) => status === 0);
+    expect(new Set(given.map((one) => valuesOf(one)['agent'])).size).toBe(4);
+    expect(ended.filter(({ status }) => status === 75).map((one) => valuesOf(one))).toEqual(
+      Array(2).fill(expect.objectContaining({ decision: 'wait', limited_by: 'pool.size', reason: expect.stringContaining('4 of 4 agents') as string })),
+    );
+    expect(call(lab, 'request', '--kind', 'own', '--memory', '900GB', '--set', 'pool.size=9').status).toBe(30);
+    owner.kill('SIGKILL');
+    await waitFor(() => !isRunning(owner.pid), 'the end of the owner');
+    expect(valuesOf(call(lab, 'cleanup'))).toMatchObject({ total_agents: '0' });
+    expect(lab.leases()).toEqual([]);
+  });
+}); // prettier-ignore
+
+describe('run --pool', () => {
+  it('gives streams of a kind to agents that are reused, with their output and their outcome', async () => {
+    const lab = makePool('pool: { size: 2 }\n');
+    const file = streamsFile(lab, [
+      ...['A', 'B', 'C', 'D'].map((id) => ({ id, issue: 1, kind: 'w', prompt: `sleep 5${id}` })),
+      { id: 'E', issue: 1, kind: 'w', prompt: 'fail' },
+      { id: 'F', issue: 1, command: ['echo', 'alone'], memory: '16MB' },
+    ]);
+    const run = await lab.run('coordination-memory', ['demo', 'run', '--pool', '--json', '--streams', file], { env: ROOM });
+    expect(run.status).toBe(30);
+    const results = eventsOf(run.stdout, 'end').map(({ result }) => [result.key, result.outcome]);
+    expect(Object.fromEntries(results)).toEqual({ 'demo/1/A': 'done', 'demo/1/B': 'done', 'demo/1/C': 'done', 'demo/1/D': 'done', 'demo/1/E': 'failed', 'demo/1/F': 'done' });
+    const pooled = eventsOf(run.stdout, 'start').filter(({ key }) => key !== 'demo/1/F');
+    expect(new Set(pooled.map(({ pid }) => pid)).size).toBe(2);
+    expect(lab.read('.claude-pm/runs/demo/1-A/stdout.log')).toMatch(/^\{"id":"demo\/1\/A\.1","answer":"\d+ sleep 5A"\}\n$/);
+    expect(pool(lab).agents.map(({ task, kind }) => [task, kind])).toEqual([[undefined, 'w'], [undefined, 'w']]);
+    expect(lab.leases().map(({ key }) => key.startsWith('pool/w/'))).toEqual([true, true]);
+    call(lab, 'stop', '--all');
+    expectNothingLeft(lab);
+    expect(existsSync(join(lab.state, 'pool', 'log.jsonl'))).toBe(true);
+  });
+}); // prettier-ignore
