@@ -135,7 +135,7 @@ async function way(kind: string, slots: number, isPooled: boolean): Promise<Way>
     '--set',
     'memory_management.coordinator_memory_gb=0',
   ];
-  const [program, ...words] = [...run, `${kind}-${slots}-${isPooled ? 'pool' : 'fresh'}`, ...flagsOfRun];
+  const [program = '', ...words] = [...run, `${kind}-${slots}-${isPooled ? 'pool' : 'fresh'}`, ...flagsOfRun];
   const startedMs = performance.now();
   const child = spawn(program, words, { cwd: project, env, stdio: ['ignore', 'pipe', 'inherit'] });
   let said = '';
