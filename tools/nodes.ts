@@ -2,17 +2,28 @@
  * Do the scripts run as they are, without tsx, on every Node that strips types? `npm run test:nodes [22 24 26]`
  * Brings each Node by the npm package `node` into a temporary folder, calls every script there, and runs a small epic.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { $ } from 'zx';
 
 const root = join(import.meta.dirname, '..');
 const versions = process.argv.length > 2 ? process.argv.slice(2) : ['22', '24', '26'];
+/** Each script at least once, and what starts or watches processes. They run in an empty project. */
 const CALLS: readonly (readonly string[])[] = [
   ['memory-monitor', 'check'],
   ['memory-monitor', 'limits', '--json'],
   ['memory-monitor', 'processes'],
+  ['memory-monitor', 'run', '--', 'true'],
+  ['memory-monitor', 'stats'],
+  ['memory-monitor', 'cleanup'],
+  ['memory-pressure', 'status'],
+  ['memory-pressure', 'handlers'],
+  ['circuit-breaker', 'status'],
+  ['circuit-breaker', 'run', '--', 'true'],
+  ['memory-retry', 'classify', '--exit', '137'],
+  ['memory-retry', 'run', '--', 'true'],
+  ['memory-retry', 'shop', 'stats'],
   ['coordination-memory', 'shop', 'plan', '--project', join(root, 'example')],
   ['memory-env', 'check'],
   ['coordinator-setup', 'check'],
@@ -23,14 +34,19 @@ const ANSWERS = new Set([0, 20, 30, 75]);
 
 const dir = mkdtempSync(join(tmpdir(), 'claude-pm-nodes-'));
 let failed = 0;
+const called = new Set(CALLS.map(([script]) => script));
+for (const name of readdirSync(join(root, 'scripts')).map((file) => basename(file, '.ts')))
+  if (!called.has(name)) report('each Node', name, false, 'no call of it in tools/nodes.ts');
 try {
   for (const version of versions) {
     const home = join(dir, version);
     await $({ quiet: true })`npm install --prefix ${home} --no-fund --no-audit --no-save node@${version}`;
     const node = join(home, 'node_modules', 'node', 'bin', 'node');
     const full = (await $({ quiet: true })`${node} --version`).stdout.trim();
+    const project = join(home, 'project');
+    mkdirSync(project);
     const env = { ...process.env, HOME: home, CLAUDE_PM_STATE_DIR: join(home, 'state'), NODE_OPTIONS: '' };
-    const shell = $({ quiet: true, nothrow: true, env, cwd: root });
+    const shell = $({ quiet: true, nothrow: true, env, cwd: project });
 
     for (const [script = '', ...words] of CALLS) {
       const { exitCode, stderr } = await shell`${node} ${join(root, 'scripts', `${script}.ts`)} ${words}`;

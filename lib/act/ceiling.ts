@@ -10,7 +10,7 @@ import { readSelf } from '../probe/identity.ts';
 import { readShortFile, readWholeFile, unlessHidden } from '../probe/proc.ts';
 import { tellKernel } from '../kernel-files.ts';
 import { groupName, makeLimitedGroup, openGroupHandle, type GroupHandle } from './ceiling-group.ts';
-import { plannedOomScore } from './oom-score.ts';
+import { plannedOomScore, raiseOomScore } from './oom-score.ts';
 import { trySystemdScope } from './systemd-scope.ts';
 
 /** What to start, and what then holds it. */
@@ -26,6 +26,8 @@ export interface Ceilings {
   readonly kind: CeilingKind;
   /** Where the groups are made; for none: why not, of each way that was tried. */
   readonly reason: string;
+  /** The folder of our own group, to hand back to it what may outlive its group; undefined where others remove the groups. */
+  readonly home: string | undefined;
   /** The oom_score_adj that agents get (raiseOomScore, right after the start); undefined where the kernel has none. */
   readonly oomScore: number | undefined;
   /** The words that start an agent in a group of its own, which it enters before it is executed; no process stays in between. */
@@ -40,7 +42,12 @@ export interface Ceilings {
 }
 
 type Way =
-  | { readonly kind: 'cgroup-v1' | 'cgroup-v2'; readonly place: GroupFolder; readonly reason: string }
+  | {
+      readonly kind: 'cgroup-v1' | 'cgroup-v2';
+      readonly place: GroupFolder;
+      readonly home: string;
+      readonly reason: string;
+    }
   | { readonly refusal: string };
 
 /**
@@ -57,6 +64,21 @@ export function enteringWords(
   words: readonly string[],
 ): string[] {
   return ['/bin/sh', '-c', ENTER, 'sh', `${folder}/cgroup.procs`, String(oomScore ?? ''), ...words];
+}
+
+/**
+ * Puts a child that was just started where its wrapped words did not: into its group, with its oom score. A shell that enters a
+ * group does both by itself; moving a process from outside takes almost two milliseconds.
+ */
+export function settleIn(
+  pid: number,
+  ceilings: Pick<Ceilings, 'kind' | 'oomScore'>,
+  { group, words }: Pick<Wrapped, 'group' | 'words'>,
+  command: readonly string[],
+): void {
+  if (words !== command && ceilings.kind.startsWith('cgroup')) return;
+  if (ceilings.oomScore !== undefined) raiseOomScore(pid, ceilings.oomScore);
+  group?.enter(pid);
 }
 
 /** A shell passes only such names on to what it executes. */
@@ -82,6 +104,7 @@ export function openCeilings(
   const noCeiling = (why: string): Ceilings => ({
     kind: 'none',
     reason: why,
+    home: undefined,
     oomScore,
     wrap: (words) => ({ words, group: undefined, note: undefined }),
   });
@@ -101,6 +124,7 @@ export function openCeilings(
     return {
       kind: 'systemd-scope',
       reason: scope.reason,
+      home: undefined,
       oomScore,
       wrap: (words, { id, limitBytes }) => {
         const name = `${groupName(id, self)}.scope`;
@@ -163,6 +187,7 @@ function tryPlace(place: GroupPath, own: GroupPath, self: ProcessIdentity): Way 
     return {
       kind: place.version === 1 ? 'cgroup-v1' : 'cgroup-v2',
       place,
+      home: own.folder,
       reason: `groups below ${place.name}`,
     };
   if (enables) tellKernel(control, '-memory');
@@ -205,6 +230,7 @@ function groupCeilings(
   return {
     kind: way.kind,
     reason: way.reason,
+    home: way.home,
     oomScore,
     wrap: (words, { id, limitBytes, env }) => {
       const group = makeLimitedGroup(way.place, groupName(id, self), limitBytes, swaps);

@@ -2,7 +2,7 @@
 import { findCulprit, type Culprit, type TreeProcess } from '../policy/culprit.ts';
 import { formatBytes } from '../units.ts';
 import { ExactMeasure } from './exact-measure.ts';
-import { judgeLevel, levelMessage, type Level, type LimitRules } from '../policy/limit.ts';
+import { judgeLevel, levelMessage, needsExact, type Level, type LimitRules } from '../policy/limit.ts';
 
 /** One look at a tree. */
 export interface GuardLook {
@@ -64,8 +64,9 @@ export class AgentGuard {
     this.#remember(look);
     const { limitBytes } = this.#rules;
     let level = judgeLevel(look.bytes, this.#rules, this.#level);
-    if (level === 'over' && look.processes.length > 1) {
-      // Shared pages count once for each process in RSS: nobody is stopped before the exact measure agrees.
+    const memberBytes = look.processes.map(({ residentBytes }) => residentBytes);
+    if (level === 'over' && needsExact(memberBytes, limitBytes)) {
+      // Nobody is stopped before the exact measure agrees.
       const exactBytes = this.#exact.take(look.atMs, look.bytes, look.exactBytes);
       if (exactBytes <= (limitBytes ?? Infinity)) level = 'critical';
     }

@@ -4,9 +4,8 @@ import { Failure, errorCode } from '../failure.ts';
 import { closeDescriptor, fileFacts, openForChild } from '../files.ts';
 import { readExecutable } from '../probe/executable.ts';
 import type { GroupHandle } from './ceiling-group.ts';
-import type { Ceilings } from './ceiling.ts';
+import { settleIn, type Ceilings } from './ceiling.ts';
 import type { AttemptSpec } from './engine.ts';
-import { raiseOomScore } from './oom-score.ts';
 
 /** The program that an attempt names, for messages. */
 export function programOf({ command }: AttemptSpec): string {
@@ -55,16 +54,7 @@ export function launch(
     });
     // A program that is not there is told by an event; without a listener it would be our crash.
     child.on('error', () => undefined);
-    if (child.pid !== undefined) {
-      // A shell that enters a group does both by itself; moving a process from outside takes almost two milliseconds.
-      const byItself = wrapped !== command && ceilings.kind.startsWith('cgroup');
-      if (!byItself && ceilings.oomScore !== undefined) raiseOomScore(child.pid, ceilings.oomScore);
-      if (!byItself && group?.enter(child.pid) === false) {
-        // Its group would count as proof that nothing of it is left.
-        group.remove();
-        return { child, group: undefined };
-      }
-    }
+    if (child.pid !== undefined) settleIn(child.pid, ceilings, { group, words: wrapped }, command);
     return { child, group };
   } catch (error) {
     group?.remove();

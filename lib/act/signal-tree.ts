@@ -14,6 +14,9 @@ export interface TreeStop {
   readonly hasten: (graceMs: number, nowMs: number) => void;
 }
 
+type Kill = (pid: number, signal: NodeJS.Signals) => void;
+const realKill: Kill = (pid, signal) => void process.kill(pid, signal);
+
 /**
  * Begins to stop a tree. `members` is asked at each step, because a tree that is being stopped may still grow.
  * `startTicksOf` is read again right before each signal: a pid may have been given to a stranger since the look.
@@ -23,7 +26,7 @@ export function openTreeStop(
   startTicksOf: (pid: number) => number | undefined,
   graceMs: number,
   nowMs: number,
-  kill: (pid: number, signal: NodeJS.Signals) => void = (pid, signal) => void process.kill(pid, signal),
+  kill: Kill = realKill,
 ): TreeStop {
   let killAtMs = nowMs + graceMs;
   const warned = new Set<string>();
@@ -50,17 +53,13 @@ export function signalMembers(
   members: readonly Target[],
   startTicksOf: (pid: number) => number | undefined,
   signal: NodeJS.Signals,
+  kill: Kill = realKill,
 ): number {
-  const kill = (pid: number, name: NodeJS.Signals): void => void process.kill(pid, name);
   return members.filter(({ pid, startTicks }) => startTicksOf(pid) === startTicks && send(kill, pid, signal))
     .length;
 }
 
-function send(
-  kill: (pid: number, signal: NodeJS.Signals) => void,
-  pid: number,
-  signal: NodeJS.Signals,
-): boolean {
+function send(kill: Kill, pid: number, signal: NodeJS.Signals): boolean {
   try {
     kill(pid, signal);
     return true;

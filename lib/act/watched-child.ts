@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { errorCode } from '../failure.ts';
 import type { MemorySnapshot } from '../model.ts';
 import { TAIL_CHARS } from '../policy/death-texts.ts';
-import { judgeLevel, levelMessage, limitRules, sampleIntervalMs } from '../policy/limit.ts';
+import { judgeLevel, levelMessage, limitRules, needsExact, sampleIntervalMs } from '../policy/limit.ts';
 import { addSample, isPssWorth, NO_USE, type UseSoFar } from '../policy/peak.ts';
 import { planTrees, sumTree } from '../policy/tree.ts';
 import { readIdentity } from '../probe/identity.ts';
@@ -157,10 +157,15 @@ class Watch {
     if (processes > 0)
       this.#use = addSample(this.#use, { atMs: nowMs, rssBytes: sample.rssBytes, pssBytes, processes });
     if (this.#stop) this.#stop.step(nowMs);
-    else this.#judge(processes, nowMs, exact);
+    else
+      this.#judge(
+        sample.members.map(({ rssBytes }) => rssBytes),
+        nowMs,
+        exact,
+      );
   }
 
-  #judge(processes: number, nowMs: number, exact: () => number | undefined): void {
+  #judge(memberBytes: readonly number[], nowMs: number, exact: () => number | undefined): void {
     const { limitBytes, timeoutMs } = this.#options;
     if (timeoutMs !== undefined && nowMs - this.#startedMs >= timeoutMs) {
       this.#begin({ kind: 'timeout', reason: `it ran for more than ${timeoutMs / 1000} s` }, nowMs);
@@ -169,8 +174,8 @@ class Watch {
     const rules = limitRules(limitBytes);
     const { lastBytes } = this.#use;
     if (judgeLevel(lastBytes, rules, 'normal') !== 'over') return;
-    // Shared pages count once for each process in RSS: nobody is stopped before the exact measure agrees.
-    if (processes > 1 && (exact() ?? lastBytes) <= (limitBytes ?? Infinity)) return;
+    // Nobody is stopped before the exact measure agrees.
+    if (needsExact(memberBytes, limitBytes) && (exact() ?? lastBytes) <= (limitBytes ?? Infinity)) return;
     this.#begin({ kind: 'limit', reason: levelMessage('over', lastBytes, rules, undefined) }, nowMs);
   }
 

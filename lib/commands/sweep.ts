@@ -1,7 +1,7 @@
 /** What of ours is of no more use? Void leases, what dead agents left running, temporary files and locks of dead processes. */
 import { dirname, join, relative } from 'node:path';
 import { sweepGroups } from '../act/ceiling-group.ts';
-import { fileFacts, isThere, listDir, removeFile } from '../files.ts';
+import { fileFacts, isThere, listDir, readText, removeFile } from '../files.ts';
 import { tryLock } from '../lock.ts';
 import type { Lease } from '../model.ts';
 import { counts } from '../policy/charge.ts';
@@ -64,6 +64,7 @@ export async function sweep(context: Context, isMine: (lease: Lease) => boolean)
       ledger: withoutLeases(ledger, gone),
       answer: undefined,
     }));
+  sweepRunLocks(context);
   sweepGroups({ self: liveness.self, isAlive: liveness.isAlive, endsMembersOf: (id) => gone.has(id) });
   return {
     leases: left === 0 ? ours.map(({ lease, life }) => ({ key: lease.key, life })) : [],
@@ -114,7 +115,10 @@ function listFolders(dir: string): string[] {
 /** Of a taker who was killed while it took over a lock from the dead, or took over such a one: `x.lock.TOKEN`, `x.lock.TOKEN.TOKEN` … */
 const TAKEOVER = /\.lock(?:\.(?:[0-9a-f]{18}|torn))+$/;
 
-/** Temporary files, and second locks whose holder is dead; the names of those that went. */
+/** By which a process takes one lock again and again. */
+const TICKET = /\.lock\.\d+\.[0-9a-f]{18}\.tmp$/;
+
+/** Temporary files, tickets of the dead, and second locks whose holder is dead; the names of those that went. */
 function sweepFiles(dir: string, context: Here): string[] {
   const removed: string[] = [];
   for (const name of listDir(dir)) {
@@ -122,7 +126,11 @@ function sweepFiles(dir: string, context: Here): string[] {
     if (!isTemporary && !TAKEOVER.test(name)) continue;
     const path = join(dir, name);
     const facts = fileFacts(path);
-    if (facts?.isFile !== true || context.nowMs - facts.modifiedMs < OLD_MS) continue;
+    if (facts?.isFile !== true) continue;
+    // Nobody but its owner uses a ticket: that of a dead one goes at once.
+    const alive = TICKET.test(name) ? isHolderAlive(path, context) : undefined;
+    const isOld = context.nowMs - facts.modifiedMs >= OLD_MS;
+    if (alive === true || (!isOld && alive !== false)) continue;
     if (isTemporary) removeFile(path);
     else if (!giveBack(path, context)) continue;
     removed.push(name);
@@ -136,4 +144,26 @@ function giveBack(path: string, context: Here): boolean {
   if (!('release' in lock)) return false;
   lock.release();
   return true;
+}
+
+/** A run that was killed left the lock of its epic: it is taken over, as the next run would do, and given back. */
+function sweepRunLocks({ projectDir, liveness }: Here): void {
+  const { runsDir } = projectPaths(projectDir);
+  for (const epic of listDir(runsDir)) {
+    const path = join(runsDir, epic, 'run.lock');
+    if (!isThere(path)) continue;
+    const lock = tryLock(path, liveness());
+    if ('release' in lock) lock.release();
+  }
+}
+
+/** undefined: it names nobody, or somebody who cannot be looked at from here. */
+function isHolderAlive(path: string, context: Here): boolean | undefined {
+  const text = readText(path) ?? '';
+  const field = (name: string): string | undefined => new RegExp(`"${name}":"?([^",}]+)"?`).exec(text)?.[1];
+  const { self, isAlive } = context.liveness();
+  const [pid, startTicks] = [Number(field('pid')), Number(field('startTicks'))];
+  if (!(pid > 0) || !(startTicks >= 0)) return undefined;
+  const pidNamespace = field('pidNamespace') ?? self.pidNamespace;
+  return isAlive({ bootId: field('bootId') ?? self.bootId, pidNamespace, pid, startTicks });
 }

@@ -28,17 +28,18 @@ export function readProcessTable(root = ''): ProcessTable {
 /** As readProcessTable without the private share, which costs a second file for each process. */
 export function readStatTable(root = ''): Map<number, StatFacts> {
   const table = new Map<number, StatFacts>();
-  for (const name of listPids(root)) {
-    const facts = readStat(Number(name), root);
+  for (const pid of listPids(root)) {
+    const facts = readStat(pid, root);
     if (facts) table.set(facts.pid, facts);
   }
   return table;
 }
 
-function listPids(root: string): string[] {
-  const pids = unlessHidden(() => readdirSync(`${root}/proc`))?.filter((name) => /^[1-9]\d*$/.test(name));
-  if (!pids?.length) throw new Failure(`no process is listed in ${root}/proc: is it mounted?`);
-  return pids;
+/** The pids in /proc now. Throws a Failure where there is none. */
+export function listPids(root = ''): number[] {
+  const names = unlessHidden(() => readdirSync(`${root}/proc`))?.filter((name) => /^[1-9]\d*$/.test(name));
+  if (!names?.length) throw new Failure(`no process is listed in ${root}/proc: is it mounted?`);
+  return names.map(Number);
 }
 
 /** One process now; undefined where it is gone or hidden. Throws a Failure for a line that isn't the kernel's. */

@@ -5,15 +5,10 @@ import type { ProcessTable } from '../model.ts';
 import { maskCommandLine } from './command-line.ts';
 import { Member, whileDescriptors } from './member.ts';
 import type { DescriptorLeave } from './member.ts';
-import {
-  findVariable,
-  readCommandWords,
-  readEnvironment,
-  readProcessTable,
-  readPss,
-  readStatTable,
-} from './processes.ts';
+import { readCommandWords, readProcessTable, readPss } from './processes.ts';
+import { ProcessScan } from './process-scan.ts';
 import type { StatFacts } from './stat.ts';
+import { TagReader } from './tags.ts';
 
 /** Which processes form a tree and how they are summed: handed in, since it is policy (lib/policy/tree.ts). */
 export interface TreeRules {
@@ -74,16 +69,15 @@ interface Tree {
   readonly startTicks: number;
   readonly members: Map<number, Member>;
   previousPids: ReadonlySet<number>;
+  /** The last scan found nobody of it. */
+  wasEmpty: boolean;
 }
+
+/** A scan for one tree is good for the others that are stopped at the same moment: 200 trees need no 200 scans. */
+const SURVEY_MS = 20;
 
 const NO_PIDS: ReadonlySet<number> = new Set();
 const NOTHING_LEFT: TreeSample = { rssBytes: 0, privateBytes: 0, members: [], rootAlive: false };
-
-interface KnownTag {
-  readonly startTicks: number;
-  readonly comm: string;
-  readonly tag: string | undefined;
-}
 
 export function openTreeSampler(options: SamplerOptions): TreeSampler {
   return new TreeSampler(options);
@@ -94,21 +88,23 @@ export function openTreeSampler(options: SamplerOptions): TreeSampler {
  * processes. Once a member, always a member: also with another parent, another session and a cleared environment.
  */
 export class TreeSampler {
-  readonly #tagName: string;
   readonly #rules: TreeRules;
   readonly #root: string;
   readonly #scanIntervalMs: number;
   readonly #usesPs: boolean;
   readonly #hasChildrenFiles: boolean;
+  readonly #processes: ProcessScan;
+  readonly #tags: TagReader;
   readonly #trees = new Map<string, Tree>();
   readonly #leave: DescriptorLeave = { keep: true };
-  #knownTags = new Map<number, KnownTag>();
   #scannedMs: number | undefined;
+  #surveyedMs = -Infinity;
 
   constructor({ tagName, rules, root = '', scanIntervalMs = 1000 }: SamplerOptions) {
-    this.#tagName = tagName;
     this.#rules = rules;
     this.#root = root;
+    this.#processes = new ProcessScan(root);
+    this.#tags = new TagReader(tagName, root);
     this.#scanIntervalMs = scanIntervalMs;
     this.#usesPs = root === '' && process.platform !== 'linux';
     // Absent from kernels that were built without CONFIG_PROC_CHILDREN: then every look is a scan.
@@ -127,7 +123,14 @@ export class TreeSampler {
     const root = table ? fromTable(table, pid, startTicks) : this.#openMember(pid, startTicks);
     const members = new Map(root ? [[pid, root]] : []);
     const knownStart = root?.startTicks ?? startTicks ?? Number.NaN;
-    this.#trees.set(id, { id, pid, startTicks: knownStart, members, previousPids: new Set() });
+    this.#trees.set(id, {
+      id,
+      pid,
+      startTicks: knownStart,
+      members,
+      previousPids: new Set(),
+      wasEmpty: false,
+    });
     return root !== undefined;
   }
 
@@ -176,8 +179,15 @@ export class TreeSampler {
 
   /** Every process of a tree now, by a scan: for the record before it is stopped, and to see that nothing is left after. */
   survey(id: string): SurveyedProcess[] {
-    this.#scan();
-    const members = [...(this.#trees.get(id)?.members.values() ?? [])].filter((member) => member.measure());
+    const tree = this.#trees.get(id);
+    if (!tree) return [];
+    const isFresh = performance.now() - this.#surveyedMs < SURVEY_MS;
+    let members = isFresh ? living(tree) : [];
+    // Who died since the scan may have left somebody that it did not see; where it found nobody, nobody is there.
+    if (members.length === 0 && !(isFresh && tree.members.size === 0 && tree.wasEmpty)) {
+      if (this.#scan({ whole: true })) this.#surveyedMs = performance.now();
+      members = living(tree);
+    }
     return members.map(({ pid, startTicks, comm }) => {
       const words = this.#usesPs ? undefined : whileDescriptors(() => readCommandWords(pid, this.#root));
       return { pid, startTicks, comm, command: maskCommandLine(words ?? []) || `[${comm}]` };
@@ -186,7 +196,7 @@ export class TreeSampler {
 
   close(): void {
     for (const id of [...this.#trees.keys()]) this.remove(id);
-    this.#knownTags.clear();
+    this.#tags.clear();
   }
 
   #measure(tree: Tree): TreeSample {
@@ -232,11 +242,13 @@ export class TreeSampler {
   }
 
   /** Looks at all processes; false if there was no descriptor to do it with. */
-  #scan(): boolean {
+  #scan(options: { readonly whole?: boolean } = {}): boolean {
     const psTable = this.#usesPs ? readProcessTable() : undefined;
-    const table = psTable ?? whileDescriptors(() => readStatTable(this.#root));
+    const table = psTable ?? whileDescriptors(() => this.#processes.read(options));
     if (!table) return false;
-    const tags = this.#usesPs ? new Map<number, string>() : this.#readTags(table);
+    const tags = this.#usesPs
+      ? new Map<number, string>()
+      : this.#tags.read(table, (id) => this.#trees.has(id));
     const roots = [...this.#trees.values()];
     const plan = this.#rules.planTrees(table, roots, tags, this.#formerMembers(table));
     for (const tree of this.#trees.values()) this.#takeOver(tree, plan.get(tree.id) ?? [], psTable);
@@ -244,6 +256,7 @@ export class TreeSampler {
   }
 
   #takeOver(tree: Tree, found: readonly StatFacts[], psTable: ProcessTable | undefined): void {
+    tree.wasEmpty = found.length === 0;
     const foundPids = new Set(found.map(({ pid }) => pid));
     for (const member of [...tree.members.values()]) if (!foundPids.has(member.pid)) drop(tree, member);
     for (const facts of found) {
@@ -272,34 +285,6 @@ export class TreeSampler {
     return former;
   }
 
-  /** Of each process that carries one of our ids that id. */
-  #readTags(table: ReadonlyMap<number, StatFacts>): Map<number, string> {
-    const tags = new Map<number, string>();
-    const knownTags = new Map<number, KnownTag>();
-    for (const facts of table.values()) {
-      // Kernel threads and zombies hold nothing and have no environment.
-      if (facts.residentBytes === 0) continue;
-      const known = whileDescriptors(() => this.#knownTag(facts));
-      if (!known) continue;
-      knownTags.set(facts.pid, known);
-      if (known.tag !== undefined && this.#trees.has(known.tag)) tags.set(facts.pid, known.tag);
-    }
-    this.#knownTags = knownTags;
-    return tags;
-  }
-
-  /**
-   * An environment is read once for each program that a process executes: a new program has a new name. While it is being
-   * executed the environment is empty, which tells nothing: undefined.
-   */
-  #knownTag({ pid, startTicks, comm }: StatFacts): KnownTag | undefined {
-    const known = this.#knownTags.get(pid);
-    if (known?.startTicks === startTicks && known.comm === comm) return known;
-    const environment = readEnvironment(pid, this.#root);
-    if (environment === '') return undefined;
-    return { startTicks, comm, tag: environment && findVariable(environment, this.#tagName) };
-  }
-
   /** Out of descriptors, every second member gives its own back and none is kept from then on. */
   #openMember(pid: number, startTicks: number | undefined): Member | undefined {
     const before = this.#leave.keep;
@@ -315,6 +300,10 @@ function fromTable(table: ProcessTable, pid: number, startTicks: number | undefi
   const facts = table.get(pid);
   if (!facts || (startTicks !== undefined && facts.startTicks !== startTicks)) return undefined;
   return Member.of(facts, facts.privateBytes);
+}
+
+function living(tree: Tree): Member[] {
+  return [...tree.members.values()].filter((member) => member.measure());
 }
 
 function drop(tree: Tree, member: Member): void {

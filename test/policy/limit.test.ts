@@ -5,6 +5,7 @@ import {
   judgeLevel,
   levelMessage,
   limitRules,
+  needsExact,
   sampleIntervalMs,
   type Level,
   type LimitRules,
@@ -26,6 +27,19 @@ describe('limitRules', () => {
     ['no limit, something expected', undefined, 500, Infinity, Infinity],
   ])('%s', (_what, limitBytes, stated, warningBytes, criticalBytes) => {
     expect(limitRules(limitBytes, stated)).toEqual({ warningBytes, criticalBytes, limitBytes });
+  });
+});
+
+describe('needsExact', () => {
+  it.each<[string, readonly number[], number | undefined, boolean]>([
+    ['a single process shares with nobody', [5000], 4000, false],
+    ['two that are over it together only', [2001, 2000], 4000, true],
+    ['one of two is at it', [4000, 1], 4000, true],
+    ['one of two is over it alone', [1, 4001], 4000, false],
+    ['no process', [], 4000, false],
+    ['no limit', [1, 1], undefined, true],
+  ])('%s', (_what, memberBytes, limitBytes, exact) => {
+    expect(needsExact(memberBytes, limitBytes)).toBe(exact);
   });
 });
 

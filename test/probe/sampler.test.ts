@@ -161,6 +161,24 @@ describe('the sampler on a file tree', () => {
     expect(sampler.sample(0).get('B')).toMatchObject({ rootAlive: false, members: [] });
   });
 
+  it('finds by a survey what a dead member left, also right after a survey of another tree', () => {
+    const root = treeOf({ pid: 10 }, { pid: 20 });
+    const sampler = open({ root });
+    sampler.add('A', 10);
+    sampler.add('B', 20);
+    expect(sampler.survey('A').map(({ pid }) => pid)).toEqual([10]);
+    const die = (pid: number): void => {
+      // Through the descriptor that is kept, too.
+      writeFiles(root, { [`proc/${pid}/statm`]: '0 0 0 0 0 0 0\n' });
+      rmSync(`${root}/proc/${pid}`, { recursive: true });
+    };
+    die(20);
+    writeFiles(root, processFiles({ pid: 30, environ: 'X=1\0PROBE_TAG=B\0' }));
+    expect(sampler.survey('B').map(({ pid }) => pid)).toEqual([30]);
+    die(30);
+    expect([sampler.survey('B'), sampler.survey('B'), sampler.survey('C')]).toEqual([[], [], []]);
+  });
+
   it('reads a stranger’s environment once for each program that it executes', () => {
     const root = treeOf({ pid: 10 }, { pid: 30, comm: 'sh', environ: 'X=1\0' });
     const sampler = open({ root });

@@ -1,5 +1,7 @@
 /** Is nothing left behind, lost or done twice when a run is interrupted, ended or killed? */
 import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import {
@@ -131,7 +133,7 @@ describe('the end of the run from outside', () => {
   it('kill -9: the next run says what still works, does not start it twice, and finishes', async () => {
     const lab = makeLab();
     streamsFile(lab, [
-      { id: 'A', command: 'mkdir lock || echo twice >> twice; echo $$ >> up-A; while [ ! -e go ]; do sleep 0.05; done; rmdir lock', memory: '10MB' }, // prettier-ignore
+      { id: 'A', command: 'mkdir lock || echo twice >> twice; (setsid sleep 1000 &); echo $$ >> up-A; while [ ! -e go ]; do sleep 0.05; done; rmdir lock', memory: '10MB' }, // prettier-ignore
       { id: 'B', command: 'echo x >> up-B', memory: '10MB' },
     ]);
     // At once after the start, and later: the ledger may not know the agent's process yet.
@@ -156,6 +158,8 @@ describe('the end of the run from outside', () => {
       lab.write('go', '');
       expect((await next.ended).status).toBe(0);
       expect([lab.read('up-A').trim().split('\n').length, lab.read('twice'), outcomes(lab)]).toEqual([2, '', { A: 'done', B: 'done' }]); // prettier-ignore
+      // What the survivor left is nobody's but the next run's.
+      expect([lab.processes(), lab.leases()]).toEqual([[], []]);
     }
   });
 
@@ -183,6 +187,28 @@ describe('the end of the run from outside', () => {
       }
       expect([left(), lab.leases()]).toEqual([[], []]);
     }
+  });
+
+  it('kill -9: memory-monitor cleanup leaves no lock and no ticket of the dead, and those of a live run alone', async () => {
+    const lab = makeLab();
+    streamsFile(lab, [{ id: 'A', command: 'echo $$ > up-A; exec sleep 1000', memory: '10MB' }]);
+    const run = lab.start(NAME, ['e', 'run', ...STREAMS]);
+    await up(lab, run, 'A');
+    await waitFor(() => lab.leases()[0]?.state === 'running', 'the lease');
+    const files = (): string[] => [
+      ...readdirSync(lab.state).filter((name) => name.includes('.lock')),
+      ...readdirSync(join(lab.project, '.claude-pm/runs/e')).filter((name) => name.includes('.lock')),
+    ];
+    const held = files();
+    expect(held).toContain('run.lock');
+    expect((await lab.run('memory-monitor', ['cleanup'])).status).toBe(0);
+    expect(files()).toEqual(held);
+    run.child.kill('SIGKILL');
+    await run.ended;
+    process.kill(Number(lab.read('up-A')), 'SIGKILL');
+    await waitFor(() => lab.processes().length === 0, 'the death of the agent');
+    expect((await lab.run('memory-monitor', ['cleanup'])).status).toBe(0);
+    expect([files(), lab.leases()]).toEqual([[], []]);
   });
 
   it('kill -9 at ten random instants loses no stream, and does none twice that the record shows as done', async () => {

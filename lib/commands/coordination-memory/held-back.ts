@@ -9,10 +9,12 @@ import type { EpicPaths } from '../../state/paths.ts';
 /** The ledger is looked at this often for survivors. */
 const SURVIVORS_MS = 1000;
 
+/** `onGone` is called when a survivor has ended: nobody else ends what it left behind. */
 export class HeldBack {
   readonly #stateDir: string;
   readonly #paths: EpicPaths;
   readonly #isAlive: (identity: ProcessIdentity) => boolean | undefined;
+  readonly #onGone: () => void;
   readonly #told = new Set<string>();
   #survivors: ReadonlySet<string> | undefined;
   #readMs = 0;
@@ -21,10 +23,12 @@ export class HeldBack {
     stateDir: string,
     paths: EpicPaths,
     isAlive: (identity: ProcessIdentity) => boolean | undefined,
+    onGone: () => void,
   ) {
     this.#stateDir = stateDir;
     this.#paths = paths;
     this.#isAlive = isAlive;
+    this.#onGone = onGone;
   }
 
   /** The keys held back; each is told once. */
@@ -63,6 +67,7 @@ export class HeldBack {
         tell,
       );
     }
+    if (survivors.length < (this.#survivors?.size ?? 0)) this.#onGone();
     this.#survivors = new Set(survivors.map(({ key }) => key));
     return this.#survivors;
   }

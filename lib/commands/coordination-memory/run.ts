@@ -28,9 +28,9 @@ import { recordStreams } from '../../state/run-streams.ts';
 import { preloadPath } from '../../act/prepare.ts';
 import { openContext, openMachineMemory, type Context } from '../context.ts';
 import { failuresByKey } from '../entry-cause.ts';
-import { sweep } from '../sweep.ts';
 import { buildSpec, readStopRequest, stopRequestPath, writeEvidence } from './attempt-spec.ts';
 import { HeldBack } from './held-back.ts';
+import { openRemains } from './remains.ts';
 import { explainPlan } from './plan-facts.ts';
 import { planStreams, type Planned } from './plan-streams.ts';
 import { tellBreaker } from './run-breaker.ts';
@@ -162,8 +162,9 @@ export async function execute(
     ceilings,
     pool?.findWorker,
   );
-  await endRemains(context, paths, say);
-  const heldBack = new HeldBack(stateDir, paths, context.liveness().isAlive);
+  const remains = openRemains(context, paths, say.onEvent);
+  await remains.end();
+  const heldBack = new HeldBack(stateDir, paths, context.liveness().isAlive, remains.endSoon);
   const shownBudget = budgetBytes ?? Math.min(settings.totalMemoryLimitBytes, context.memory.totalBytes);
   // A plain copy: each look at process.env asks the system.
   const env = { ...call.env };
@@ -235,6 +236,7 @@ export async function execute(
   const release = takeSignals((signal) => session.interrupt(signal));
   try {
     const summary = await session.finish();
+    await remains.ended();
     records.flush(Date.now(), true);
     return { summary: { ...summary, modes: ledger.modes }, say };
   } finally {
@@ -260,14 +262,6 @@ async function openRunPool(
   const note = (text: string): void => say.onEvent({ atMs: Date.now(), event: 'note', text });
   const streams = planned.map(({ stream }) => stream);
   return new Opened(context, { ...call.env }, streams, note);
-}
-
-/** An earlier run that was killed could not clean up after its agents: what the dead ones left goes before anything starts. */
-async function endRemains(context: Context, { epic, projectDir }: EpicPaths, say: Say): Promise<void> {
-  const swept = await sweep(context, (lease) => lease.epic === epic && lease.project === projectDir);
-  if (swept.processes === 0) return;
-  const text = `${swept.processes} processes that dead agents of an earlier run had left were ended`;
-  say.onEvent({ atMs: Date.now(), event: 'note', text });
 }
 
 /** The result beside the attempt's output, then the line of the joblog, which is what --resume believes. */

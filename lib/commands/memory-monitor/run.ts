@@ -1,6 +1,7 @@
 /** memory-monitor run -- CMD: guard one command. Its output, signals and exit code pass through. */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { openCeilings } from '../../act/ceiling.ts';
 import { guardCommand } from '../../act/guard-command.ts';
 import { openAlertSender } from '../../act/alert-sender.ts';
 import { TAG_VARIABLE } from '../../act/local-engine.ts';
@@ -8,6 +9,7 @@ import { EXIT, Failure } from '../../failure.ts';
 import { replaceFile } from '../../files.ts';
 import { flagBytes, type Call } from '../../flags.ts';
 import { cleanText } from '../../names.ts';
+import { ceilingBytes, wantsCeiling } from '../../policy/ceiling.ts';
 import type { LimitRules } from '../../policy/limit.ts';
 import { maskCommandLine } from '../../probe/command-line.ts';
 import { openGuardLog } from '../../state/guard-log.ts';
@@ -47,6 +49,7 @@ export async function run(call: Call): Promise<number> {
     mostMs: settings.thresholds.sampleIntervalMs,
     graceMs: settings.cleanupTimeoutMs,
     abort: settings.thresholds.abort && settings.monitoringEnabled,
+    ceilings: openCeilings({ mode: wantsCeiling(settings), env: call.env }),
     readMemory: memory.read,
     onStart: (pid) =>
       log.note('info', `${id} (pid ${pid}) started: ${maskCommandLine(call.rest)}`, Date.now()),
@@ -83,6 +86,10 @@ export async function run(call: Call): Promise<number> {
       aborted: end.aborted,
     },
   ]);
+  if (end.ceilingKills !== undefined && end.ceilingKills > 0)
+    call.err(
+      `memory-monitor: the kernel killed ${end.ceilingKills} of its processes at its ceiling of ${formatBytes(ceilingBytes(rules.limitBytes ?? 0))}`,
+    );
   if (end.problem !== undefined)
     call.err(`memory-monitor: ${call.rest[0] ?? ''} cannot be started (${end.problem})`);
   await sender.drain(settings.alerts.timeoutMs);
