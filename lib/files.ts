@@ -281,6 +281,51 @@ export function appendText(path: string, text: string, options: { mode?: number 
   });
 }
 
+/**
+ * Appends whole lines by one write, on a line of their own even behind the half line of a killed writer, and answers the
+ * file's size. Where the file was moved away between the opening and the write, answers the text of that file instead:
+ * whoever moved it may have read it before our lines were there.
+ */
+export function appendWhole(
+  path: string,
+  lines: string,
+): { readonly bytes: number } | { readonly movedText: string } {
+  return attempt('append to', path, () => {
+    const fd = openAppend(path, 'a+');
+    try {
+      const { size } = fstatSync(fd);
+      const last = Buffer.alloc(1, 10);
+      if (size > 0) readSync(fd, last, 0, 1, size - 1);
+      const data = Buffer.from(last[0] === 10 ? lines : `\n${lines}`);
+      for (let written = 0; written < data.length;) written += writeSync(fd, data, written);
+      const there = statSync(path, { throwIfNoEntry: false });
+      const { dev, ino } = fstatSync(fd);
+      if (there?.ino === ino && there.dev === dev) return { bytes: there.size };
+      const text = Buffer.alloc(fstatSync(fd).size);
+      const bytes = readSync(fd, text, 0, text.length, 0);
+      return { movedText: text.toString('utf8', 0, bytes) };
+    } finally {
+      closeSync(fd);
+    }
+  });
+}
+
+function openAppend(path: string, flags: 'a' | 'a+'): number {
+  try {
+    return openSync(path, flags, FILE_MODE);
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error;
+    ensureDir(dirname(path));
+    return openSync(path, flags, FILE_MODE);
+  }
+}
+
+/** Changes whenever the file at this path is replaced, moved or written to; undefined where there is none. */
+export function fileMark(path: string): string | undefined {
+  const facts = attempt('look at', path, () => statSync(path, { throwIfNoEntry: false, bigint: true }));
+  return facts && `${facts.dev} ${facts.ino} ${facts.size} ${facts.mtimeNs}`;
+}
+
 /** Whether the file is missing, empty, or ends in a newline: otherwise a writer was killed inside its last line. */
 export function endsInNewline(path: string): boolean {
   return attempt('read', path, () => {
@@ -299,15 +344,7 @@ export function endsInNewline(path: string): boolean {
 
 /** Opens a file that a child shall write by itself (append); the caller closes the descriptor after the start. */
 export function openForChild(path: string): number {
-  return attempt('write', path, () => {
-    try {
-      return openSync(path, 'a', FILE_MODE);
-    } catch (error) {
-      if (errorCode(error) !== 'ENOENT') throw error;
-      ensureDir(dirname(path));
-      return openSync(path, 'a', FILE_MODE);
-    }
-  });
+  return attempt('write', path, () => openAppend(path, 'a'));
 }
 
 export { closeSync as closeDescriptor };

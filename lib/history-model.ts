@@ -35,3 +35,29 @@ export interface PastAttempt {
   /** Machines of one class compare: architecture, page size, cores. */
   readonly machine: string;
 }
+
+/** How many attempts a stream, a kind, a tool, or everything has had, those that are kept no more included. */
+export interface HistoryTotal {
+  /** A machine class, or `label NAME` for what was imported. */
+  readonly source: string;
+  readonly level: 'stream' | 'kind' | 'tool' | 'all';
+  /** The stream's key, the kind, the tool; empty for everything. */
+  readonly name: string;
+  readonly count: number;
+  readonly lastMs: number;
+}
+
+/** One day (UTC) of one kind. */
+export interface HistoryDay {
+  readonly source: string;
+  readonly kind: string;
+  /** When the day began. */
+  readonly dayMs: number;
+  readonly count: number;
+  readonly largestBytes: number;
+  /** Sums over the day's attempts, of peaks and of durations. */
+  readonly sumBytes: number;
+  readonly sumMs: number;
+  /** Attempts that were stopped. */
+  readonly censored: number;
+}

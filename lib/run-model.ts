@@ -7,16 +7,35 @@ export interface PlannedStream {
   readonly estimateBytes: number;
   readonly limitBytes: number | undefined;
   readonly heapMb: number | undefined;
-  /** Where the estimate comes from: the stream, its kind, the configured prior, or what an earlier attempt lacked. */
-  readonly estimateFrom: 'stream' | 'kind' | 'prior' | 'retry';
+  /** Where the estimate comes from: the stream, past attempts of its like, its kind, the configured prior, or what an earlier attempt lacked. */
+  readonly estimateFrom: 'stream' | 'history' | 'kind' | 'prior' | 'retry';
   /** Only while nothing else of ours runs; only ever said of a further attempt. */
   readonly alone?: boolean;
-  /** What one earlier run measured; undefined where there was none. */
+  /** What it rests on, for people; undefined where somebody wrote it, or nobody knows. */
+  readonly estimateReason?: string | undefined;
+  /** What holds without history: what somebody wrote, else the prior. */
+  readonly configuredBytes: number;
+  readonly configuredFrom: 'stream' | 'kind' | 'prior';
+  /** The command without the words of one task: what past attempts are compared by. */
+  readonly tool: string;
+  /** What earlier runs took; undefined where there were none. */
   readonly expectedMs: number | undefined;
   /** Done in an earlier run, so `--resume` leaves it out. */
   readonly isDone: boolean;
   /** Why it can never run; undefined: it can. */
   readonly impossible: string | undefined;
+}
+
+/** An attempt's estimate beside what it needed, and what the next one gets. */
+export interface LookBack {
+  readonly key: string;
+  readonly estimateBytes: number;
+  /** The largest that was seen of it; undefined: nothing was measured. */
+  readonly neededBytes: number | undefined;
+  /** It was stopped, so it needed more than was seen. */
+  readonly isCensored: boolean;
+  readonly nextBytes: number;
+  readonly nextReason: string;
 }
 
 /** What a run as a whole came to. */

@@ -69,6 +69,20 @@ export interface CacheSettings {
 /** Whether agents get a limit of the kernel's own where the machine gives one. */
 export type KernelCeiling = 'auto' | 'off';
 
+/** Which rule makes an estimate from history; `fixed`: none, the configured figures stand. */
+export type EstimatorChoice = 'p99' | 'vpa' | 'max' | 'tovar' | 'fixed';
+
+/** What the next attempt learns from those before it. */
+export interface FeedbackSettings {
+  readonly estimator: EstimatorChoice;
+  /** So many of the newest attempts of a stream, a kind or a tool count. */
+  readonly windowAttempts: number;
+  /** After so many further attempts one counts half. */
+  readonly halfLifeAttempts: number;
+  /** With so many attempts a kind stands for itself; below, what is alike counts, too. */
+  readonly leastAttempts: number;
+}
+
 export type ProfileName = 'auto' | 'workstation' | 'laptop' | 'strict';
 
 /** How an agent of the pool is talked to. */
@@ -206,6 +220,7 @@ export interface Settings {
   readonly promptCache: CacheSettings;
   readonly orchestrator: OrchestratorSettings;
   readonly retry: RetrySettings;
+  readonly feedback: FeedbackSettings;
   readonly alerts: AlertSettings;
   readonly pool: PoolSettings;
   readonly agents: ReadonlyMap<string, AgentKind>;

@@ -1,5 +1,6 @@
 /** What must an engine do to run attempts? Submit one, poll all, cancel one, say the largest that fits: local now, a cluster's scheduler later. */
 
+import type { ProfileSegment } from '../history-model.ts';
 import type { TreeProcess } from '../policy/culprit.ts';
 
 /** What an engine gets to know of one attempt: one key, one folder. */
@@ -55,6 +56,10 @@ export interface AttemptView {
   readonly peakBytes: number | undefined;
   readonly peakKind: 'rss' | 'pss' | undefined;
   readonly averageBytes: number | undefined;
+  /** When it was at its peak, since its start. */
+  readonly peakAfterMs: number | undefined;
+  /** The course of its memory so far; made only when asked for. */
+  readonly profile: () => readonly ProfileSegment[];
   readonly samples: number;
   readonly processes: number;
   /** undefined while its main process lives. */

@@ -188,7 +188,13 @@ class CommandWatch {
     const { abort, rules, tag } = this.#world;
     const { rssBytes, members } = sample;
     const pssBytes = isPssWorth(this.use, rssBytes, members.length) ? this.#sampler.pss(tag) : undefined;
-    this.use = addSample(this.use, { atMs: nowMs, rssBytes, pssBytes, processes: members.length });
+    this.use = addSample(this.use, {
+      atMs: nowMs,
+      rssBytes,
+      pssBytes,
+      processes: members.length,
+      ageMs: nowMs - this.#startedMs,
+    });
     this.firstBytes ??= this.use.lastBytes;
     if (this.#stop) {
       if (stopsAtOnce(this.use.lastBytes, rules.limitBytes)) this.#stop.hasten(0, nowMs);

@@ -126,6 +126,7 @@ export function openLocalEngine(
               rssBytes: sample.rssBytes,
               pssBytes,
               processes,
+              ageMs: nowMs - attempt.startedMs,
             });
           attempt.history.push({ atMs: nowMs, bytes: attempt.use.lastBytes });
           if (attempt.history.length > HISTORY_LENGTH) attempt.history.shift();
@@ -264,6 +265,8 @@ function view(attempt: Attempt): AttemptView {
     peakBytes: use.peakBytes,
     peakKind: use.peakKind,
     averageBytes: averageBytes(use),
+    peakAfterMs: use.peakAtMs === undefined ? undefined : use.peakAtMs - startedMs,
+    profile: () => use.profile,
     samples: use.samples,
     processes: sample?.members.length ?? 0,
     end,

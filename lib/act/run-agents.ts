@@ -21,7 +21,8 @@ export interface AgentsWorld {
   readonly started: (tag: string, pid: number) => void;
   /** Nothing of it is left: its lease goes. */
   readonly released: (tag: string) => void;
-  readonly record: (result: AttemptResult) => void;
+  /** Keeps the result; `view`: the last look at the attempt, undefined where it never started. */
+  readonly record: (result: AttemptResult, view: AttemptView | undefined) => void;
   /** Writes the evidence before a stop; answers the file. */
   readonly writeEvidence: (key: string, reason: string, memory: MemorySnapshot) => string;
   /** Who asked from outside to stop this stream; undefined: nobody. */
@@ -49,6 +50,8 @@ interface Agent {
   /** Why a tool of it was ended at the limit; undefined: none was. */
   toolStopped: string | undefined;
   concluded: boolean;
+  /** Once it is concluded. */
+  lastView: AttemptView | undefined;
   /** When something of it was first seen to be left after its end. */
   remainsSinceMs: number | undefined;
 }
@@ -128,6 +131,7 @@ export class RunAgents {
       stoppedByUs: undefined,
       toolStopped: undefined,
       concluded: false,
+      lastView: undefined,
       remainsSinceMs: undefined,
     });
     started(tag, pid);
@@ -221,8 +225,10 @@ export class RunAgents {
 
   /** Records an attempt that ended, or that could not be started. */
   keep(result: AttemptResult): void {
+    const agent = this.#agents.get(result.key);
+    const view = agent?.spec.attempt === result.attempt ? agent.lastView : undefined;
     this.results.push(result);
-    this.#world.record(result);
+    this.#world.record(result, view);
     this.#world.onEvent({ atMs: result.endedMs, event: 'end', result });
   }
 
@@ -269,6 +275,7 @@ export class RunAgents {
   #conclude(agent: Agent, view: AttemptView): AttemptResult | undefined {
     if (view.end === undefined) return undefined;
     agent.concluded = true;
+    agent.lastView = view;
     const { readKernelKills, stopRequest } = this.#world;
     return resultOfEnd(agent, view, view.end, {
       readKernelKills,

@@ -40,6 +40,8 @@ export interface WatchedEnd {
   readonly startedMs: number;
   readonly endedMs: number;
   readonly peakBytes: number | undefined;
+  /** All that was seen of its memory. */
+  readonly use: UseSoFar;
   readonly stderrTail: string;
   /** Processes that it left behind and that were ended. */
   readonly leftBehind: number;
@@ -90,7 +92,8 @@ export async function runWatched(words: readonly string[], options: WatchOptions
       abort: watch.abort,
       startedMs,
       endedMs,
-      peakBytes: watch.peakBytes,
+      peakBytes: watch.use.peakBytes,
+      use: watch.use,
       stderrTail: tail.text(),
       leftBehind,
     };
@@ -123,6 +126,7 @@ function notStarted(startError: string, atMs: number): WatchedEnd {
     startedMs: atMs,
     endedMs: atMs,
     peakBytes: undefined,
+    use: NO_USE,
     stderrTail: '',
     leftBehind: 0,
   };
@@ -147,15 +151,21 @@ class Watch {
     this.#members = members;
   }
 
-  get peakBytes(): number | undefined {
-    return this.#use.peakBytes;
+  get use(): UseSoFar {
+    return this.#use;
   }
 
   look(sample: TreeSample, nowMs: number, exact: () => number | undefined): void {
     const processes = sample.members.length;
     const pssBytes = isPssWorth(this.#use, sample.rssBytes, processes) ? exact() : undefined;
     if (processes > 0)
-      this.#use = addSample(this.#use, { atMs: nowMs, rssBytes: sample.rssBytes, pssBytes, processes });
+      this.#use = addSample(this.#use, {
+        atMs: nowMs,
+        rssBytes: sample.rssBytes,
+        pssBytes,
+        processes,
+        ageMs: nowMs - this.#startedMs,
+      });
     if (this.#stop) this.#stop.step(nowMs);
     else
       this.#judge(

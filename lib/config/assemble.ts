@@ -3,7 +3,7 @@ import type { AgentKind, PressureHandler, RosterAgent, Settings } from '../setti
 import { GIB, MIB } from '../units.ts';
 import type { Receivers } from './alerts.ts';
 import type { Choices } from './rules.ts';
-import { ALERT_LEVELS, PROFILES, RETRY_POLICIES } from './setting.ts';
+import { ALERT_LEVELS, ESTIMATOR_CHOICES, PROFILES, RETRY_POLICIES } from './setting.ts';
 import type { SettingKey } from './settings.ts';
 
 /** The settings in the units of the code: whole bytes, milliseconds, shares from 0 to 1. */
@@ -74,6 +74,12 @@ export function assemble(
       timeoutAttempts: number('retry.timeout_attempts'),
       backoffMs: ms('retry.backoff'),
       backoffCapMs: ms('retry.backoff_cap'),
+    },
+    feedback: {
+      estimator: ESTIMATOR_CHOICES.find((name) => name === value('feedback.estimator')) ?? 'p99',
+      windowAttempts: number('feedback.window'),
+      halfLifeAttempts: number('feedback.half_life'),
+      leastAttempts: number('feedback.min_records'),
     },
     circuitBreaker: {
       failures: number('circuit_breaker.failures'),

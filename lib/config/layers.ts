@@ -46,6 +46,7 @@ const SECTIONS = [
   'prompt_cache',
   'orchestrator',
   'pool',
+  'feedback',
   'agents',
 ];
 
@@ -55,9 +56,7 @@ const RECEIVER_KEYS = ['alerts.webhook', 'alerts.command'] as const;
 const OTHER_KEYS: readonly string[] = [...Object.keys(LISTS), ...RECEIVER_KEYS];
 
 /** Sections of other tools in the same file, and of ours to come; never taken for a slip of the pen. */
-const FOREIGN = new Set(
-  'preserve update backup feedback version hooks project permission permissions env'.split(' '),
-);
+const FOREIGN = new Set('preserve update backup version hooks project permission permissions env'.split(' '));
 
 /** The yaml package takes 2 s for 256 KB of the worst text that we found (`]` all over), 17 s for 1 MB. */
 const LARGEST_FILE_BYTES = 256 * 1024;

@@ -1,12 +1,13 @@
 /** What is a setting: its type, range, default and meaning, and the names that some of them take? */
 import type { AlertLevel } from '../model.ts';
-import type { KernelCeiling, ProfileName, RetryPolicy } from '../settings-model.ts';
+import type { EstimatorChoice, KernelCeiling, ProfileName, RetryPolicy } from '../settings-model.ts';
 
 export type SettingType =
   | 'profile'
   | 'retry_policy'
   | 'alert_level'
   | 'kernel_ceiling'
+  | 'estimator'
   | 'boolean'
   | 'integer'
   | 'megabytes'
@@ -47,6 +48,14 @@ export const PROFILES = ['auto', 'workstation', 'laptop', 'strict'] as const sat
 export const RETRY_POLICIES = ['auto', 'reduce', 'grow'] as const satisfies readonly RetryPolicy[];
 
 export const KERNEL_CEILINGS = ['auto', 'off'] as const satisfies readonly KernelCeiling[];
+
+export const ESTIMATOR_CHOICES = [
+  'p99',
+  'vpa',
+  'max',
+  'tovar',
+  'fixed',
+] as const satisfies readonly EstimatorChoice[];
 
 export const ALERT_LEVELS = ['warning', 'critical'] as const satisfies readonly AlertLevel[];
 

@@ -1,4 +1,5 @@
 /** Which settings exist, of what type, in which range, with which default in which profile, and what does each mean? */
+import { FEEDBACK_SETTINGS } from './sections/feedback.ts';
 import { GUARD_SETTINGS } from './sections/guard.ts';
 import { ORCHESTRATOR_SETTINGS } from './sections/orchestrator.ts';
 import { PROMPT_CACHE_SETTINGS } from './sections/prompt-cache.ts';
@@ -13,6 +14,7 @@ export const SETTINGS = {
   ...POOL_SETTINGS,
   ...PROMPT_CACHE_SETTINGS,
   ...ORCHESTRATOR_SETTINGS,
+  ...FEEDBACK_SETTINGS,
 } as const satisfies Record<string, Setting>;
 
 export type SettingKey = keyof typeof SETTINGS;
@@ -44,6 +46,7 @@ const UNITS: Readonly<Record<SettingType, string | undefined>> = {
   retry_policy: undefined,
   alert_level: undefined,
   kernel_ceiling: undefined,
+  estimator: undefined,
   boolean: undefined,
   integer: undefined,
   megabytes: 'MB',

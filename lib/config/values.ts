@@ -1,6 +1,6 @@
 /** What value does the text of a setting stand for, and what may it be? The same text rules for files, variables and flags. */
 import { GIB, MIB, parseDuration, parseSize } from '../units.ts';
-import { ALERT_LEVELS, KERNEL_CEILINGS, PROFILES, RETRY_POLICIES } from './setting.ts';
+import { ALERT_LEVELS, ESTIMATOR_CHOICES, KERNEL_CEILINGS, PROFILES, RETRY_POLICIES } from './setting.ts';
 import type { Setting, SettingType, SettingValue } from './setting.ts';
 
 /** A value, or what is wrong with the text. */
@@ -24,6 +24,7 @@ const FACTORS: Readonly<Record<SettingType, (unit: string) => number | undefined
   retry_policy: () => undefined,
   alert_level: () => undefined,
   kernel_ceiling: () => undefined,
+  estimator: () => undefined,
   boolean: () => undefined,
   integer: (unit) => (unit === '' ? 1 : undefined),
   megabytes: (unit) => sizeFactor(unit, MIB),
@@ -46,6 +47,7 @@ const NAMES: Readonly<Record<SettingType, string>> = {
   retry_policy: 'retry policy',
   alert_level: 'level of alerts',
   kernel_ceiling: 'choice of a kernel ceiling',
+  estimator: 'estimator',
   boolean: 'yes or no',
   integer: 'whole number',
   megabytes: 'number of MB',
@@ -82,6 +84,7 @@ export function wordsOf(type: SettingType): readonly string[] | undefined {
   if (type === 'profile') return PROFILES;
   if (type === 'alert_level') return ALERT_LEVELS;
   if (type === 'kernel_ceiling') return KERNEL_CEILINGS;
+  if (type === 'estimator') return ESTIMATOR_CHOICES;
   return type === 'retry_policy' ? RETRY_POLICIES : undefined;
 }
 

@@ -50,10 +50,10 @@ export function planAnswer(facts: PlanFacts, exitCode: Answer['exitCode']): Answ
           [`batch_${at + 1}`, `${keys.join(' ')} (${formatBytes(estimateBytes)})`] as const,
       ),
       ...open.map(
-        ({ stream, estimateBytes, limitBytes, estimateFrom }) =>
+        ({ stream, estimateBytes, limitBytes, estimateFrom, estimateReason }) =>
           [
             'stream',
-            `${stream.key} kind=${stream.kind} estimate=${formatBytes(estimateBytes)} from=${estimateFrom} limit=${limitBytes === undefined ? 'none' : formatBytes(limitBytes)}`,
+            `${stream.key} kind=${stream.kind} estimate=${formatBytes(estimateBytes)} from=${estimateFrom} limit=${limitBytes === undefined ? 'none' : formatBytes(limitBytes)}${estimateReason === undefined ? '' : ` (${estimateReason})`}`,
           ] as const,
       ),
       ...open.flatMap(({ stream, impossible }) =>
@@ -68,14 +68,14 @@ export function planAnswer(facts: PlanFacts, exitCode: Answer['exitCode']): Answ
 /** The plan as a table for people, with its explanation below. */
 export async function planTable(facts: PlanFacts): Promise<string> {
   const rows = facts.planned.map((entry, at) => {
-    const { stream, estimateBytes, limitBytes, estimateFrom, expectedMs, isDone, impossible } = entry;
+    const { stream, estimateBytes, limitBytes, expectedMs, isDone, impossible } = entry;
     const batch = facts.batches.findIndex(({ keys }) => keys.includes(stream.key));
     return [
       String(at + 1),
       stream.key.slice(stream.epic.length + 1),
       stream.title,
       stream.kind,
-      `${formatBytes(estimateBytes)}${estimateFrom === 'prior' ? ' (prior)' : ''}`,
+      `${formatBytes(estimateBytes)}${basisOf(entry)}`,
       limitBytes === undefined ? '-' : formatBytes(limitBytes),
       stream.dependsOn.map((key) => key.slice(stream.epic.length + 1)).join(' ') || '-',
       expectedMs === undefined ? '-' : formatDuration(expectedMs),
@@ -99,4 +99,10 @@ export async function planTable(facts: PlanFacts): Promise<string> {
     ),
     '',
   ].join('\n');
+}
+
+/** What an estimate rests on, behind it, where nobody wrote it. */
+function basisOf({ estimateFrom, estimateReason }: PlannedStream): string {
+  if (estimateFrom === 'prior') return ' (prior)';
+  return estimateReason === undefined ? '' : ` (${estimateReason})`;
 }

@@ -1,6 +1,6 @@
 /** How did the run end? Per stream and as a whole. */
 import type { AttemptResult } from '../model.ts';
-import type { RunSummary } from '../run-model.ts';
+import type { LookBack, RunSummary } from '../run-model.ts';
 import { formatBytes, formatDuration, MIB } from '../units.ts';
 import type { LineValue } from './answer.ts';
 import { renderTable } from './table.ts';
@@ -17,7 +17,7 @@ export function wasteGbSeconds({
 }
 
 /** The summary as `key:value` lines. */
-export function summaryLines(summary: RunSummary): [string, LineValue][] {
+export function summaryLines(summary: RunSummary, back: readonly LookBack[] = []): [string, LineValue][] {
   const { results } = summary;
   const last = lastAttempts(results);
   const done = countDone(last);
@@ -40,12 +40,23 @@ export function summaryLines(summary: RunSummary): [string, LineValue][] {
     ['waste_gb_seconds', round(totalWaste(results))],
     ['killed_by_us', summary.killedByUs],
     ['killed_by_kernel', summary.killedByKernel],
+    ...back.map((one): [string, LineValue] => [
+      'estimate',
+      `${one.key} was=${formatBytes(one.estimateBytes)} needed=${neededText(one, '>')} next=${formatBytes(one.nextBytes)} (${one.nextReason})`,
+    ]),
     ['exit_code', summary.exitCode],
   ];
 }
 
+/** What it needed; `more` before what one that was stopped was seen to hold. */
+function neededText({ neededBytes, isCensored }: LookBack, more: string): string {
+  if (neededBytes === undefined) return 'unknown';
+  return `${isCensored ? more : ''}${formatBytes(neededBytes)}`;
+}
+
 /** The summary as a table for people. */
-export async function summaryTable(summary: RunSummary): Promise<string> {
+export async function summaryTable(summary: RunSummary, back: readonly LookBack[] = []): Promise<string> {
+  const next = new Map(back.map(({ key, nextBytes }) => [key, nextBytes]));
   const last = lastAttempts(summary.results);
   const rows = last.map((result) => {
     const waste = wasteGbSeconds(result);
@@ -55,6 +66,7 @@ export async function summaryTable(summary: RunSummary): Promise<string> {
       String(result.attempt),
       result.peakBytes === undefined ? '-' : `${formatBytes(result.peakBytes)} ${result.peakKind ?? ''}`,
       formatBytes(result.estimateBytes),
+      ...(back.length === 0 ? [] : [nextText(next.get(result.key))]),
       waste === undefined ? '-' : `${waste.toFixed(1)} GB·s`,
       formatDuration(result.endedMs - result.startedMs),
       result.outcome === 'done' ? earlierEnds(summary.results, result) : result.reason,
@@ -66,10 +78,18 @@ export async function summaryTable(summary: RunSummary): Promise<string> {
       ? ''
       : `, ${(tookMs / summary.lowerBoundMs).toFixed(2)} x the least possible (${formatDuration(summary.lowerBoundMs)})`;
   return [
-    await renderTable(['stream', 'outcome', 'attempts', 'peak', 'estimate', 'waste', 'time', ''], rows),
+    await renderTable(
+      [
+        ...['stream', 'outcome', 'attempts', 'peak', 'estimate'],
+        ...(back.length === 0 ? [] : ['next']),
+        ...['waste', 'time', ''],
+      ],
+      rows,
+    ),
     `${summary.epic}: ${countDone(last)} of ${last.length} done in ${formatDuration(tookMs)}${bound}; at most ${summary.highestAgents} at once, ${formatBytes(summary.highestBytes)}.`,
     `Killed by us: ${summary.killedByUs}, by the kernel: ${summary.killedByKernel}.${summary.earlierDone > 0 ? ` Done in an earlier run: ${summary.earlierDone}.` : ''}`,
     ...modeSentence(summary),
+    ...reserveText(back),
     '',
   ].join('\n');
 }
@@ -96,6 +116,21 @@ function modeSentence({ modes }: RunSummary): string[] {
   const words = (mode: string): string => mode.replace('_', ' ');
   return [
     `Mode ${words(modes.last)} at the end, at its narrowest ${words(modes.narrowest)}; it changed ${modes.changes} times.`,
+  ];
+}
+
+function nextText(nextBytes: number | undefined): string {
+  return nextBytes === undefined ? '-' : formatBytes(nextBytes);
+}
+
+/** All estimates beside all needs, and what the next run will do about it. */
+function reserveText(back: readonly LookBack[]): string[] {
+  const known = back.filter(({ neededBytes }) => neededBytes !== undefined);
+  if (known.length === 0) return [];
+  const sum = (of: (one: LookBack) => number): string =>
+    formatBytes(known.reduce((total, one) => total + of(one), 0));
+  return [
+    `Reserved ${sum((one) => one.estimateBytes)} for peaks of ${sum((one) => one.neededBytes ?? 0)}; the next run will reserve ${sum((one) => one.nextBytes)} for the same streams.`,
   ];
 }
 

@@ -1,8 +1,15 @@
 /** What has this agent been at most, and on average? Sums over samples; when is the dearer, truer measure worth taking? */
 
+import type { ProfileSegment } from '../history-model.ts';
+import { addToProfile } from './profile.ts';
+
 export interface UseSoFar {
   readonly peakBytes: number | undefined;
   readonly peakKind: 'rss' | 'pss' | undefined;
+  /** When the peak was seen, epoch milliseconds. */
+  readonly peakAtMs: number | undefined;
+  /** Its course; empty where nobody said how old it was. */
+  readonly profile: readonly ProfileSegment[];
   /** RSS when PSS was last taken, and PSS as a share of it: 1 until it was taken. */
   readonly pssTakenAtRss: number;
   readonly pssShare: number;
@@ -16,6 +23,8 @@ export interface UseSoFar {
 export const NO_USE: UseSoFar = {
   peakBytes: undefined,
   peakKind: undefined,
+  peakAtMs: undefined,
+  profile: [],
   pssTakenAtRss: 0,
   pssShare: 1,
   byteMs: 0,
@@ -45,7 +54,14 @@ export function isPssWorth(use: UseSoFar, rssBytes: number, processes: number): 
  */
 export function addSample(
   use: UseSoFar,
-  sample: { atMs: number; rssBytes: number; pssBytes: number | undefined; processes?: number },
+  sample: {
+    atMs: number;
+    rssBytes: number;
+    pssBytes: number | undefined;
+    processes?: number;
+    /** Since its start. */
+    ageMs?: number;
+  },
 ): UseSoFar {
   const spanMs = use.samples === 0 ? 0 : Math.max(0, sample.atMs - use.lastMs);
   const pssShare =
@@ -59,6 +75,9 @@ export function addSample(
   return {
     peakBytes: isPeak ? bytes : use.peakBytes,
     peakKind: isPeak ? (pssShare === 1 && sample.pssBytes === undefined ? 'rss' : 'pss') : use.peakKind,
+    peakAtMs: isPeak ? sample.atMs : use.peakAtMs,
+    profile:
+      sample.ageMs === undefined ? use.profile : addToProfile(use.profile, { atMs: sample.ageMs, bytes }),
     pssTakenAtRss:
       sample.pssBytes !== undefined ? sample.rssBytes : sample.processes === 1 ? 0 : use.pssTakenAtRss,
     pssShare,

@@ -64,6 +64,11 @@ export function breakerPath(stateDirectory: string): string {
   return join(stateDirectory, 'breaker.json');
 }
 
+/** The folder of the machine-wide history in a state folder. */
+export function historyDir(stateDirectory: string): string {
+  return join(stateDirectory, 'history');
+}
+
 /** The folders of a project, and of one epic where its name is given. @throws Failure (2) for a bad epic name. */
 export function projectPaths(projectDir: string): ProjectPaths;
 export function projectPaths(projectDir: string, epic: string): EpicPaths;

@@ -45,6 +45,8 @@ const GOOD: readonly [SettingKey, string, SettingValue][] = [
   ['thresholds.kernel_ceiling', 'OFF', 'off'],
   ['profile', 'laptop', 'laptop'],
   ['profile', 'Auto', 'auto'],
+  ['feedback.estimator', 'VPA', 'vpa'],
+  ['feedback.window', '256', 256],
   ['retry.policy', 'grow', 'grow'],
   ['retry.policy', 'Reduce', 'reduce'],
 ];
@@ -83,6 +85,8 @@ const BAD: readonly [SettingKey, string, RegExp][] = [
   ['pressure.warning', '70%%', /no share/],
   ['thresholds.kernel_ceiling', 'on', /no choice of a kernel ceiling/],
   ['profile', 'server', /no profile/],
+  ['feedback.estimator', 'p95', /no estimator/],
+  ['feedback.window', '257', /too much/],
   ['retry.policy', 'laptop', /no retry policy/],
 ];
 

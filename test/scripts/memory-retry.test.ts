@@ -44,7 +44,8 @@ const ended = (run: Ended): string[] =>
 function expectNothingLeft(): void {
   expect(lab.leases()).toEqual([]);
   expect(lab.processes()).toEqual([]);
-  const files = existsSync(lab.state) ? readdirSync(lab.state).filter((name) => name !== 'ledger.json') : [];
+  const kept = new Set(['ledger.json', 'history']);
+  const files = existsSync(lab.state) ? readdirSync(lab.state).filter((name) => !kept.has(name)) : [];
   expect(files).toEqual([]);
 }
 

@@ -7,6 +7,7 @@ import type {
   ProcessIdentity,
   Stream,
 } from '../../lib/model.ts';
+import type { PastAttempt } from '../../lib/history-model.ts';
 import type { Settings } from '../../lib/settings-model.ts';
 import type { PlannedStream } from '../../lib/run-model.ts';
 import type { CheckedLease } from '../../lib/policy/charge.ts';
@@ -61,6 +62,7 @@ export function someSettings({ admission, ...change }: SettingsChange = {}): Set
       availableBytes: 0,
       probeMs: 300_000,
     },
+    feedback: { estimator: 'p99', windowAttempts: 256, halfLifeAttempts: 64, leastAttempts: 10 },
     retry: {
       policy: 'auto',
       memoryAttempts: 3,
@@ -193,6 +195,9 @@ export function somePlanned(stream: Stream, change: Partial<PlannedStream> = {})
     limitBytes: 2 * GIB,
     heapMb: undefined,
     estimateFrom: 'stream',
+    tool: 'agent',
+    configuredBytes: GIB,
+    configuredFrom: 'stream',
     expectedMs: undefined,
     isDone: false,
     impossible: undefined,
@@ -218,6 +223,33 @@ export function someResult(key: string, change: Partial<AttemptResult> = {}): At
     averageBytes: GIB / 4,
     samples: 10,
     reason: 'exit 0',
+    ...change,
+  };
+}
+
+/** A past attempt that ended well on this machine class. */
+export function somePast(change: Partial<PastAttempt> = {}): PastAttempt {
+  return {
+    key: 'shop/1/A',
+    kind: 'tester',
+    command: 'node test.mjs',
+    label: undefined,
+    cause: 'done',
+    estimateBytes: GIB,
+    limitBytes: 2 * GIB,
+    heapMb: undefined,
+    peakBytes: 300 * MIB,
+    peakKind: 'pss',
+    isCensored: false,
+    averageBytes: 200 * MIB,
+    peakAfterMs: 8000,
+    profile: [
+      { untilMs: 5000, bytes: 100 * MIB },
+      { untilMs: 10_000, bytes: 300 * MIB },
+    ],
+    endedMs: 1_000_000,
+    durationMs: 10_000,
+    machine: 'x64 4K 2 cores',
     ...change,
   };
 }

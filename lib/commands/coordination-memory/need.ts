@@ -7,7 +7,7 @@ import { readProcessTable } from '../../probe/processes.ts';
 import { loadLedger } from '../../state/ledger.ts';
 import type { Context } from '../context.ts';
 import { checkLeases } from '../leases.ts';
-import { needsOf } from './plan-streams.ts';
+import { isStated, needsOf } from './plan-streams.ts';
 
 export interface Need extends AdmissionRequest {
   readonly kind: string;
@@ -31,7 +31,7 @@ export function readNeed(call: Call, context: Context): Need {
     heapMb: undefined,
   };
   const needs = needsOf(own, known, settings, false, Infinity);
-  return { kind: kind ?? 'agent', ...needs, estimateIsStated: needs.estimateFrom !== 'prior' };
+  return { kind: kind ?? 'agent', ...needs, estimateIsStated: isStated(needs) };
 }
 
 /** `--budget`, for the leases of this epic. */

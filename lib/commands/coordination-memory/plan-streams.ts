@@ -8,14 +8,19 @@ import type { AgentKind, Settings } from '../../settings-model.ts';
 import type { PlannedStream } from '../../run-model.ts';
 import { mostForOne } from '../../policy/capacity.ts';
 import { needsOnResume } from '../../policy/resume-needs.ts';
+import type { PeakEstimate } from '../../policy/estimate.ts';
+import { estimateFromHistory, historyKind, type Like } from '../../policy/past-index.ts';
 import { planOrder } from '../../policy/queue.ts';
+import { toolName } from '../../policy/tool-name.ts';
 import { readExecutable } from '../../probe/executable.ts';
+import { COMMAND_KIND } from '../../state/drafts.ts';
 import { finishedKeys, lastEntries, readJoblog, type JoblogEntry } from '../../state/joblog.ts';
 import type { EpicPaths } from '../../state/paths.ts';
 import { loadStreams, type StreamSource } from '../../state/streams.ts';
 import { formatBytes, MIB } from '../../units.ts';
 import type { Context } from '../context.ts';
 import { entriesByKey, lastTryOf } from '../entry-cause.ts';
+import { openPast } from '../past.ts';
 
 export interface Planned {
   readonly planned: readonly PlannedStream[];
@@ -41,8 +46,6 @@ export async function planStreams(
   const { entries } = readJoblog(paths.joblogPath);
   const lastOf = lastEntries(entries);
   const done = call.flags['resume'] === true ? finishedKeys(entries) : new Set<string>();
-  const expectedMs = (stream: Stream): number | undefined =>
-    lastOf.get(stream.key)?.runtimeMs ?? stream.expectedMs;
   const budget =
     budgetBytes === undefined
       ? undefined
@@ -50,25 +53,41 @@ export async function planStreams(
   const mostBytes = mostForOne({ settings, memory: context.memory, budget });
   const tried = call.flags['resume'] === true ? entriesByKey(entries) : new Map<string, JoblogEntry[]>();
   const kinds = new KindLookup(settings, context);
+  const past = openPast(context);
 
+  const likes = new Map(streams.map((stream) => [stream.key, likeOf(stream, kindOf(stream, settings))]));
+  const expectedMs = ({ key, expectedMs: written }: Stream): number | undefined => {
+    const like = likes.get(key);
+    return lastOf.get(key)?.runtimeMs ?? written ?? (like && past.index.expectedMs(like));
+  };
   const faults: string[] = [];
   const planned = planOrder(streams, expectedMs).map((stream): PlannedStream => {
     const kind = kindOf(stream, settings);
     const isPooled = call.flags['pool'] === true && kind?.pool !== undefined;
     if (stream.command === undefined && !isPooled && (kind === undefined || kind.command.length === 0))
       faults.push(unknownKind(stream, settings));
-    const asked = needsOf(stream, kind, settings, kinds.takesHeap(stream, kind), mostBytes);
+    const like = likes.get(stream.key) ?? likeOf(stream, kind);
+    const learn: Learn = (facts) =>
+      estimateFromHistory(past.index, like, { ...facts, feedback: settings.feedback });
+    const asked = needsOf(stream, kind, settings, kinds.takesHeap(stream, kind), mostBytes, learn);
     const isDone = done.has(stream.key);
     const last = isDone ? undefined : lastTryOf(tried.get(stream.key) ?? []);
-    const needs = last === undefined ? asked : needsOnResume(asked, last, settings, mostBytes);
+    const needs =
+      last === undefined ? asked : { ...asked, ...needsOnResume(asked, last, settings, mostBytes) };
     const impossible =
-      asked.estimateFrom !== 'prior' && settings.enabled && asked.estimateBytes > mostBytes
+      isStated(asked) && settings.enabled && asked.estimateBytes > mostBytes
         ? `can never fit: it needs ${formatBytes(asked.estimateBytes)}, and at most ${formatBytes(mostBytes)} can be had here; lower its memory, or raise the budget or the limits`
         : undefined;
-    return { stream, ...needs, expectedMs: expectedMs(stream), isDone, impossible };
+    return { stream, ...needs, tool: like.tool, expectedMs: expectedMs(stream), isDone, impossible };
   });
   if (faults.length > 0) throw new Failure([...new Set(faults)].join('\n'));
-  return { planned, notes, entries, budgetBytes };
+  return { planned, notes: [...notes, ...past.notes], entries, budgetBytes };
+}
+
+/** By what past attempts are compared with this stream. */
+function likeOf(stream: Stream, kind: AgentKind | undefined): Like {
+  const tool = toolName(stream.command ?? kind?.command ?? []);
+  return { key: stream.key, kind: historyKind(stream.kind, tool, COMMAND_KIND), tool };
 }
 
 /** Where `--streams` says that the streams are: a file, lines on stdin, or (not given) the epic's folder. */
@@ -83,10 +102,22 @@ export async function sourceOf(call: Call): Promise<StreamSource> {
   return { from: 'lines', text: Buffer.concat(chunks).toString('utf8') };
 }
 
+/** Whether somebody said what it needs: what can never fit is refused then, and not made to fit. */
+export function isStated({ estimateFrom }: Pick<PlannedStream, 'estimateFrom'>): boolean {
+  return estimateFrom === 'stream' || estimateFrom === 'kind';
+}
+
+/** What past attempts say, with the figure that holds without them. */
+type Learn = (facts: {
+  readonly priorBytes: number;
+  readonly limitBytes: number;
+  readonly isWritten: boolean;
+}) => Pick<PeakEstimate, 'bytes' | 'reason'> | undefined;
+
 /**
- * Estimate, limit and heap of one stream: its own figures, else its kind's, else the settings'. A limit that somebody
- * wrote bounds the heap, an estimate that somebody wrote lifts a limit that nobody wrote; a prior never asks for more
- * than there can be.
+ * Estimate, limit and heap of one stream: its own figures, else what past attempts of its like needed, else its kind's, else
+ * the settings'. A limit that somebody wrote bounds the heap, an estimate that somebody wrote lifts a limit that nobody
+ * wrote; a prior, and what was learned, never ask for more than there can be.
  */
 export function needsOf(
   stream: Pick<Stream, 'estimateBytes' | 'limitBytes' | 'heapMb'>,
@@ -94,7 +125,17 @@ export function needsOf(
   settings: Settings,
   takesHeap: boolean,
   mostBytes: number,
-): Pick<PlannedStream, 'estimateBytes' | 'limitBytes' | 'heapMb' | 'estimateFrom'> {
+  learn: Learn = () => undefined,
+): Pick<
+  PlannedStream,
+  | 'estimateBytes'
+  | 'limitBytes'
+  | 'heapMb'
+  | 'estimateFrom'
+  | 'estimateReason'
+  | 'configuredBytes'
+  | 'configuredFrom'
+> {
   const stated = stream.estimateBytes ?? kind?.estimateBytes;
   const writtenLimit = stream.limitBytes ?? kind?.limitBytes;
   const writtenHeap = stream.heapMb ?? kind?.heapMb;
@@ -110,10 +151,24 @@ export function needsOf(
       64,
       Math.min(agentHeapMb(settings, kind, stream), Math.floor(limitBytes / MIB / LIMIT_PER_HEAP)),
     );
-  const estimateFrom =
-    stream.estimateBytes !== undefined ? 'stream' : kind?.estimateBytes !== undefined ? 'kind' : 'prior';
   const prior = Math.min(settings.memoryPerAgentBytes, limitBytes, mostBytes);
-  return { estimateBytes: Math.min(stated ?? prior, limitBytes), limitBytes, heapMb, estimateFrom };
+  const configuredBytes = Math.min(stated ?? prior, limitBytes);
+  const configuredFrom =
+    stream.estimateBytes !== undefined ? 'stream' : kind?.estimateBytes !== undefined ? 'kind' : 'prior';
+  const needs = { limitBytes, heapMb, configuredBytes, configuredFrom } as const;
+  const isWritten = configuredFrom === 'kind';
+  const learned =
+    settings.enabled && configuredFrom !== 'stream'
+      ? learn({ priorBytes: configuredBytes, limitBytes, isWritten })
+      : undefined;
+  if (learned !== undefined)
+    return {
+      ...needs,
+      estimateBytes: Math.min(learned.bytes, mostBytes),
+      estimateFrom: 'history',
+      estimateReason: learned.reason,
+    };
+  return { ...needs, estimateBytes: configuredBytes, estimateFrom: configuredFrom };
 }
 
 /** The kind's entry in the settings, else the one called `default`. A stream with a command of its own needs none. */

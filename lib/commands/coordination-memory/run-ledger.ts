@@ -26,6 +26,7 @@ import {
 import { heldByBreaker } from '../../policy/breaker-answer.ts';
 import { askBreaker, returnProbe } from '../breaker-gate.ts';
 import { checkLeases } from '../leases.ts';
+import { isStated } from './plan-streams.ts';
 
 interface RunLedgerOptions {
   readonly stateDir: string;
@@ -308,11 +309,6 @@ export function requestOf(planned: PlannedStream): {
   limitBytes: number | undefined;
   estimateIsStated: boolean;
 } {
-  const { estimateBytes, limitBytes, estimateFrom } = planned;
-  // What a retry asks for is clamped to the machine, so only somebody's own word can be refused for good.
-  return {
-    estimateBytes,
-    limitBytes,
-    estimateIsStated: estimateFrom === 'stream' || estimateFrom === 'kind',
-  };
+  const { estimateBytes, limitBytes } = planned;
+  return { estimateBytes, limitBytes, estimateIsStated: isStated(planned) };
 }

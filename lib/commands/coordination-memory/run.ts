@@ -10,7 +10,6 @@ import { tryLock, type HeldLock } from '../../lock.ts';
 import type { AttemptResult } from '../../model.ts';
 import type { PlannedStream, RunSummary } from '../../run-model.ts';
 import { renderAnswer, type Answer } from '../../output/answer.ts';
-import { summaryLines, summaryTable } from '../../output/run-summary.ts';
 import { ceilingLine, wantsCeiling } from '../../policy/ceiling.ts';
 import { mostForOne } from '../../policy/capacity.ts';
 import { readKernelOomKills } from '../../probe/kernel.ts';
@@ -33,8 +32,10 @@ import { HeldBack } from './held-back.ts';
 import { openRemains } from './remains.ts';
 import { explainPlan } from './plan-facts.ts';
 import { planStreams, type Planned } from './plan-streams.ts';
+import { showSummary } from './look-back.ts';
 import { tellBreaker } from './run-breaker.ts';
 import type { RunPool } from './run-pool.ts';
+import { recoverHistory, RunHistory } from './run-history.ts';
 import { RunLedger } from './run-ledger.ts';
 import { RunRecords } from './run-records.ts';
 import { openSay, type Say } from './run-say.ts';
@@ -44,9 +45,10 @@ import { takeSignals } from './signals.ts';
 export async function run(call: Call): Promise<Answer | number> {
   const context = await openContext(call);
   const paths = projectPaths(context.projectDir, call.subject);
+  const dryRun = call.flags['dry-run'] === true;
+  if (!dryRun) recoverHistory(context, paths, call.err);
   const plan = await planStreams(call, context, paths);
 
-  const dryRun = call.flags['dry-run'] === true;
   const answer = explainPlan(context, paths, plan);
   if (dryRun) return answer;
   const ceilings = openCeilings({ mode: wantsCeiling(context.settings), env: call.env });
@@ -65,7 +67,7 @@ export async function run(call: Call): Promise<Answer | number> {
       throw new Failure(`another run of ${paths.epic} ended at this moment: call again`, EXIT.later);
     const { summary, say } = await execute(call, context, paths, plan, ceilings);
     await say.close();
-    await showSummary(call, summary);
+    await showSummary(call, context, plan.planned, summary);
     return summary.exitCode;
   } finally {
     lock.release();
@@ -83,22 +85,6 @@ async function showPlan(call: Call, plan: Answer, ceilings: Ceilings): Promise<v
   const lines = [...plan.lines, ['kernel_ceiling', `${kind} (${reason})`] as const];
   call.out(await renderAnswer({ ...plan, lines }, call));
   if (call.terminal) call.out(`${ceilingLine(ceilings)}\n`);
-}
-
-async function showSummary(call: Call, summary: RunSummary): Promise<void> {
-  if (call.json) call.out(`${JSON.stringify({ event: 'summary', summary })}\n`);
-  else
-    call.out(
-      await renderAnswer(
-        {
-          exitCode: EXIT.ok,
-          json: summary,
-          lines: summaryLines(summary),
-          table: () => summaryTable(summary),
-        },
-        call,
-      ),
-    );
 }
 
 /** One run of an epic at a time: two would start every stream twice. */
@@ -173,6 +159,10 @@ export async function execute(
   const tags = new Map<string, string>();
   const streams = planned.map(({ stream }) => stream);
 
+  const kinds = new Map(streams.map(({ key, kind }) => [key, kind]));
+  const history = new RunHistory(context, paths, (text) =>
+    say.onEvent({ atMs: Date.now(), event: 'note', text }),
+  );
   const records = new RunRecords(call, context, paths, readMemory);
   // Nearly no end of an agent needs a look at the memory.
   const breaker = {
@@ -197,6 +187,7 @@ export async function execute(
     flush: (atMs) => {
       ledger.flush(atMs);
       records.flush(atMs);
+      history.flush(atMs);
     },
     prepare: (entry, tag, decision) => {
       const { key } = entry.stream;
@@ -212,8 +203,10 @@ export async function execute(
       limits.set(key, decision.limitBytes);
       return spec;
     },
-    record: (result) => {
-      record(paths, numbers.get(result.key) ?? 0, commands.get(result.key) ?? '', result);
+    record: (result, view) => {
+      const command = commands.get(result.key) ?? '';
+      record(paths, numbers.get(result.key) ?? 0, command, result);
+      history.note(result, view, kinds.get(result.key) ?? '', command);
       const tag = tags.get(result.key);
       tellBreaker(breaker, tag !== undefined && ledger.isProbe(tag) ? tag : undefined, result);
     },
@@ -244,6 +237,7 @@ export async function execute(
     await pool?.close();
     ledger.flush(Date.now(), true);
     ledger.close();
+    history.close();
     memoryProbe.close();
     await records.close();
     await say.close();

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { openCeilings } from '../../act/ceiling.ts';
-import { guardCommand } from '../../act/guard-command.ts';
+import { guardCommand, type GuardedEnd } from '../../act/guard-command.ts';
 import { openAlertSender } from '../../act/alert-sender.ts';
 import { TAG_VARIABLE } from '../../act/local-engine.ts';
 import { EXIT, Failure } from '../../failure.ts';
@@ -12,6 +12,7 @@ import { cleanText } from '../../names.ts';
 import { ceilingBytes, wantsCeiling } from '../../policy/ceiling.ts';
 import type { LimitRules } from '../../policy/limit.ts';
 import { maskCommandLine } from '../../probe/command-line.ts';
+import { readKernelOomKills } from '../../probe/kernel.ts';
 import { openGuardLog } from '../../state/guard-log.ts';
 import { projectPaths } from '../../state/paths.ts';
 import { formatBytes } from '../../units.ts';
@@ -38,6 +39,8 @@ export async function run(call: Call): Promise<number> {
   });
   const memory = openMachineMemory(context.memory);
   const warnings: string[] = [];
+  const startedMs = Date.now();
+  const killsBefore = readKernelOomKills();
 
   const end = await guardCommand({
     words: call.rest,
@@ -90,10 +93,41 @@ export async function run(call: Call): Promise<number> {
     call.err(
       `memory-monitor: the kernel killed ${end.ceilingKills} of its processes at its ceiling of ${formatBytes(ceilingBytes(rules.limitBytes ?? 0))}`,
     );
-  if (end.problem !== undefined)
-    call.err(`memory-monitor: ${call.rest[0] ?? ''} cannot be started (${end.problem})`);
+  if (end.problem === undefined) await keepRecord(call, context, rules, { end, startedMs, killsBefore });
+  else call.err(`memory-monitor: ${call.rest[0] ?? ''} cannot be started (${end.problem})`);
   await sender.drain(settings.alerts.timeoutMs);
   return end.exitCode;
+}
+
+/** Loaded only now: while the command runs, we take as little as can be. */
+async function keepRecord(
+  call: Call,
+  context: Context,
+  { limitBytes }: LimitRules,
+  { end, startedMs, killsBefore }: { end: GuardedEnd; startedMs: number; killsBefore: number | undefined },
+): Promise<void> {
+  const { classifyEnd } = await import('../../policy/cause.ts');
+  const { recordAttempt } = await import('../record-attempt.ts');
+  const { cause } = classifyEnd({
+    exitCode: end.exitCode,
+    ourAbort: end.aborted ? { kind: 'limit', reason: 'over --max' } : undefined,
+    kernelKills: { before: killsBefore, after: readKernelOomKills() },
+  });
+  recordAttempt(
+    context,
+    {
+      words: call.rest,
+      kind: undefined,
+      cause,
+      estimateBytes: undefined,
+      limitBytes,
+      heapMb: undefined,
+      use: end.use,
+      startedMs,
+      endedMs: startedMs + end.durationMs,
+    },
+    (text) => call.err(`memory-monitor: ${text}`),
+  );
 }
 
 /** --warning, --critical and --max, else the thresholds of the settings. */

@@ -6,7 +6,7 @@ import { isatty } from 'node:tty';
 import { TAG_VARIABLE } from '../../act/local-engine.ts';
 import { runWatched, type WatchedEnd } from '../../act/watched-child.ts';
 import { EXIT } from '../../failure.ts';
-import { flagDuration, type Call } from '../../flags.ts';
+import { flagDuration, flagText, type Call } from '../../flags.ts';
 import type { MemorySnapshot } from '../../model.ts';
 import { cleanText } from '../../names.ts';
 import { classifyEnd, wasShort, type Finding } from '../../policy/cause.ts';
@@ -22,6 +22,7 @@ import { readKernelOomKills } from '../../probe/kernel.ts';
 import { readGroupOomKills } from '../../probe/oom-count.ts';
 import { formatDuration } from '../../units.ts';
 import { openMachineMemory, readMachineMemory, type Context } from '../context.ts';
+import { recordAttempt } from '../record-attempt.ts';
 import { attemptEnvironment, RETRY_TAG } from './attempt-env.ts';
 import { mostEver, tryReserve, type Ask, type Held } from './reserve.ts';
 
@@ -174,6 +175,7 @@ export class Session {
         machineWasShort,
         durationMs: end.endedMs - end.startedMs,
       });
+      this.#record(needs, limitBytes, end, finding);
       this.#failures = addFailure(this.#failures, finding.cause);
       const atOnce = finding.cause === 'success' ? undefined : held?.liveAgents();
       const decision = decideRetry({
@@ -196,6 +198,18 @@ export class Session {
         isMachines ? `${basename(this.#call.rest[0] ?? '')}: ${finding?.evidence[0] ?? ''}` : undefined,
       );
     }
+  }
+
+  #record(
+    { estimateBytes, heapMb }: AttemptNeeds,
+    limitBytes: number | undefined,
+    { use, startedMs, endedMs }: WatchedEnd,
+    { cause }: Finding,
+  ): void {
+    const kind = flagText(this.#call, 'kind');
+    const ended = { words: this.#call.rest, kind, cause, use, startedMs, endedMs };
+    const given = { estimateBytes, limitBytes, heapMb };
+    recordAttempt(this.#context, { ...ended, ...given }, (text) => this.#say(text));
   }
 
   /** A signal that was meant for us both is no crash of its own. */
