@@ -115,7 +115,8 @@ const importTable = Object.entries(MAY_IMPORT).map(([files, allowed]) => {
   const pure =
     files.startsWith('lib/policy') || ['lib/model.ts', 'lib/units.ts', 'lib/failure.ts'].includes(files);
   const writesFiles =
-    ['lib/files.ts', 'lib/lock.ts', 'lib/kernel-files.ts', 'lib/pipes.ts'].includes(files) || files.startsWith('lib/probe');
+    ['lib/files.ts', 'lib/lock.ts', 'lib/kernel-files.ts', 'lib/pipes.ts'].includes(files) ||
+    files.startsWith('lib/probe');
   const patterns = forbidden(allowed);
   if (pure) patterns.push({ regex: '^[^.]', message: 'Pure code imports neither node:* nor packages.' });
   else if (!writesFiles)

@@ -26,12 +26,17 @@ export async function openStandInApi(turnMs = 300): Promise<StandInApi> {
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       const path = (request.url ?? '').split('?')[0];
-      if (path === '/v1/messages/count_tokens') { send(response, 200, { input_tokens: 100 }); return; }
-      if (path !== '/v1/messages')
-        { send(response, 404, {
+      if (path === '/v1/messages/count_tokens') {
+        send(response, 200, { input_tokens: 100 });
+        return;
+      }
+      if (path !== '/v1/messages') {
+        send(response, 404, {
           type: 'error',
           error: { type: 'not_found_error', message: 'no such path' },
-        }); return; }
+        });
+        return;
+      }
       requests += 1;
       const body = JSON.parse(Buffer.concat(chunks).toString('utf8')) as { stream?: boolean; model?: string };
       const message = {
@@ -43,7 +48,10 @@ export async function openStandInApi(turnMs = 300): Promise<StandInApi> {
         usage: USAGE,
       };
       setTimeout(() => {
-        if (body.stream === true) { stream(response, message); return; }
+        if (body.stream === true) {
+          stream(response, message);
+          return;
+        }
         send(response, 200, {
           ...message,
           stop_reason: 'end_turn',

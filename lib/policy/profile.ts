@@ -61,9 +61,7 @@ function mergeCost(profile: readonly ProfileSegment[], at: number): number {
   if (!one || !other) return Infinity;
   const fromMs = profile[at - 1]?.untilMs ?? 0;
   const most = Math.max(one.bytes, other.bytes);
-  return (
-    (most - one.bytes) * (one.untilMs - fromMs) + (most - other.bytes) * (other.untilMs - one.untilMs)
-  );
+  return (most - one.bytes) * (one.untilMs - fromMs) + (most - other.bytes) * (other.untilMs - one.untilMs);
 }
 
 /** What the profile says it held at this age; beyond its end what it held last, 0 for an empty one. */
