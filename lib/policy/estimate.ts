@@ -112,8 +112,20 @@ function shrunk(history: PeakHistory, priorBytes: number, options: EstimateOptio
   return Math.max(own, (own * count + parent * (enough - count)) / enough);
 }
 
+/** What was made of a window, by what else it rests on: windows never change. */
+const known = new WeakMap<PeakWindow, Map<string, number>>();
+
+function ownEstimate(window: PeakWindow, priorBytes: number, options: EstimateOptions): number {
+  const name = `${priorBytes} ${options.estimator} ${options.halfLifeRecords ?? ''}`;
+  const made = known.get(window) ?? new Map<string, number>();
+  known.set(window, made);
+  const bytes = made.get(name) ?? makeEstimate(window, priorBytes, options);
+  made.set(name, bytes);
+  return bytes;
+}
+
 /** A step down may only lower the estimate and a step up only raise it: what it does to the decay must not do the opposite. */
-function ownEstimate(
+function makeEstimate(
   window: PeakWindow,
   priorBytes: number,
   { estimator, halfLifeRecords }: EstimateOptions,

@@ -68,7 +68,14 @@ export function indexHistory(
   const byKind = grouped(chosen, ({ kind }) => kind);
   const byTool = grouped(chosen, ({ command }) => command);
   const totalOf = (level: string, name: string): number => counts.get(`${level}\n${name}`) ?? 0;
-  const view = (level: string, name: string, found: readonly PastAttempt[] = []): PeakWindow => {
+  // A run asks for the same kind once for each of its streams.
+  const views = new Map<string, PeakWindow>();
+  const view = (level: string, name: string, found?: readonly PastAttempt[]): PeakWindow => {
+    const known = views.get(`${level}\n${name}`) ?? makeView(level, name, found);
+    views.set(`${level}\n${name}`, known);
+    return known;
+  };
+  const makeView = (level: string, name: string, found: readonly PastAttempt[] = []): PeakWindow => {
     const telling = found.filter(tellsNeed);
     const total = totalOf(level, name) - (found.length - telling.length);
     return telling.length === 0 ? EMPTY_WINDOW : peakWindow(telling.slice(-window), total);

@@ -198,7 +198,7 @@ test('carriage returns, flow style and quotes are all read', async () => {
 
 test.each([
   ['preserve:\n  - a\nupdate: { x: [1, 2] }\nbackup: null\npool:\n  size: 4\npermissions: 3\n'],
-  ['pool: 0x10\npermission: .inf\nhooks: []\n'],
+  ['backup: 0x10\npermission: .inf\nhooks: []\n'],
   [
     'events: 1\npermission: 2\n1: 2\n? [a]\n: b\n~: 3\n"": 4\n__proto__: { enabled: false }\nconstructor: 1\n',
   ],

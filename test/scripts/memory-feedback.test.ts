@@ -26,6 +26,11 @@ const hold = (mb: number, ms: number): string[] => [
   process.execPath, '-e', `const b = Buffer.alloc(${mb} * 1048576, 1); setTimeout(() => b.length, ${ms})`,
 ]; // prettier-ignore
 
+/** Takes so many megabytes only after half a second, and holds them as long. */
+const rise = (mb: number): string[] => [
+  process.execPath, '-e', `setTimeout(() => { const b = Buffer.alloc(${mb} * 1048576, 1); setTimeout(() => b.length, 500); }, 500)`,
+]; // prettier-ignore
+
 /** The records of the log as they stand in it. */
 function recordsOf({ state }: Lab): PastAttempt[] {
   const log = join(state, 'history', 'attempts.jsonl');
@@ -54,7 +59,7 @@ test.each([
 test('a run leaves a measured record of each attempt, says what the next one reserves, and the next one does', async () => {
   const lab = makeLab();
   const file = streamsFile(lab, [
-    { id: 'A', issue: 1, kind: 'tester', command: hold(60, 400) },
+    { id: 'A', issue: 1, kind: 'tester', command: rise(60) },
     { id: 'B', issue: 1, kind: 'tester', command: hold(90, 400), memory: '700MB' },
     { id: 'C', issue: 1, kind: 'tester', command: hold(300, 20_000), limit: '160MB' },
   ]);

@@ -115,7 +115,7 @@ describe('handle', () => {
     withHandlers(lab, '    - { name: bad, warning: [sh, -c, "exit 7"] }\n    - { name: slow, warning: [sleep, 1000], timeout: 0.3 }\n    - { name: good, warning: [touch, reached] }\n');
     const run = lab.call('memory-pressure', ['handle', ...CRITICAL]);
     expect(run.status).toBe(30);
-    expect(keyValues(run.stdout)).toMatchObject({ handlers: '8', failed_handlers: '2' });
+    expect(keyValues(run.stdout)).toMatchObject({ handlers: '9', failed_handlers: '2' });
     expect(run.stdout).toMatch(/^handler:bad failed change_mb=-?\d+ before_mb=\d+ after_mb=\d+ took_ms=\d+ exit 7$/m);
     expect(run.stdout).toMatch(/^handler:slow timeout .* not done after 0\.3 s; ended 1 processes$/m);
     expect(existsSync(join(lab.project, 'reached'))).toBe(true);
