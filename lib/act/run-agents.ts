@@ -106,10 +106,6 @@ export class RunAgents {
     return [...this.#agents.values()].filter(({ concluded }) => !concluded).length;
   }
 
-  limitOf(key: string): number {
-    return this.#agents.get(key)?.grant.limitBytes ?? Infinity;
-  }
-
   /** Starts an attempt. @throws Failure where it cannot be started. */
   start(planned: PlannedStream, tag: string, spec: AttemptSpec, grant: Grant): void {
     const { engine, now, onEvent, readKernelKills, settings, started } = this.#world;
@@ -174,9 +170,13 @@ export class RunAgents {
     this.#tools.look(views, (key) => this.#agents.get(key)?.stoppedByUs !== undefined, nowMs);
   }
 
-  /** How far the nearest limit of a tool is away. */
-  get toolHeadroomBytes(): number {
-    return this.#tools.headroomBytes;
+  /** How far the nearest limit of an agent or of a tool is away. */
+  headroomBytes(views: readonly AttemptView[]): number {
+    const limitOf = (key: string): number => this.#agents.get(key)?.grant.limitBytes ?? Infinity;
+    return Math.min(
+      this.#tools.headroomBytes,
+      ...views.map(({ key, currentBytes }) => limitOf(key) - currentBytes),
+    );
   }
 
   /** Stops an agent for the machine's sake. */

@@ -247,10 +247,7 @@ export class Run {
     // Started at this very look, so not among the views yet: nobody may grow unseen for a whole interval.
     const isNew = this.#lastStartMs >= nowMs;
     if (live.length === 0 && !isNew) return mostMs;
-    const headroomBytes = Math.min(
-      this.#agents.toolHeadroomBytes,
-      ...live.map(({ key, currentBytes }) => this.#agents.limitOf(key) - currentBytes),
-    );
+    const headroomBytes = this.#agents.headroomBytes(live);
     const byMachine = this.#machineMemory(nowMs).untilMs - nowMs;
     const youngestMs = isNew ? 0 : Math.min(...live.map(({ startedMs }) => nowMs - startedMs));
     const ms = sampleIntervalMs({ headroomBytes, youngestMs, mostMs: Math.min(mostMs, byMachine) });
