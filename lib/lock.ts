@@ -248,7 +248,8 @@ function removeQuietly(path: string): void {
   try {
     unlinkSync(path);
   } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error;
+    // On a read-only disk nothing of ours can have been made.
+    if (errorCode(error) !== 'ENOENT' && errorCode(error) !== 'EROFS') throw error;
   }
 }
 

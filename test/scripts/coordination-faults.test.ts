@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, expect, inject, it, type TestContext } from 'vitest';
 import {
   expectFault,
+  isRunning,
   keyValues,
   makeLab,
   mountSpace,
@@ -224,6 +225,23 @@ describe('a full disk', () => {
       2,
       /the disk is full: free some space and call again \(ENOSPC\)/,
     );
+  });
+
+  it('under the project: kill ends the agent all the same, and says that nothing of it was written down', (context) => {
+    const lab = makeLab();
+    mkdirSync(join(lab.project, 'small'));
+    const { pid } = lab.hold();
+    const ended = inMountSpace(
+      context,
+      lab,
+      `mount -t tmpfs -o size=64k tmpfs small && cd small && $CM e spawn A --pid ${pid} ${NEED.join(' ')} > /dev/null
+      head -c 10000000 /dev/zero > fill 2> /dev/null; $CM e kill A --set memory_management.cleanup_timeout=1; echo "code $?"`,
+    );
+    expect(ended.stdout).toMatch(/^stream:e\/0\/A\nended:1\nleft:0\n[^]*code 0\n$/);
+    expect(ended.stderr).toMatch(
+      /^coordination-memory: not written down: cannot append to .*: the disk is full: .*\n$/,
+    );
+    expect([isRunning(pid), lab.leases()]).toEqual([false, []]);
   });
 
   it.each([

@@ -10,6 +10,7 @@ import { formatBytes, formatDuration } from '../../units.ts';
 import { reportProbe, returnProbe } from '../breaker-gate.ts';
 import { openContext } from '../context.ts';
 import { readStreamKey } from './stream-word.ts';
+import { writeOrTell } from './write-or-tell.ts';
 
 const STATUSES = ['done', 'failed', 'blocked'];
 
@@ -37,7 +38,7 @@ export async function run(call: Call): Promise<Answer> {
   const text = lease
     ? `${key} ${status} after ${formatDuration(context.nowMs - lease.sinceMs)}, ${formatBytes(lease.estimateBytes)} given back`
     : `${key} ${status}; it held no share`;
-  logLine(projectPaths(context.projectDir, epic), text, context.nowMs);
+  writeOrTell(call, () => logLine(projectPaths(context.projectDir, epic), text, context.nowMs));
 
   return {
     exitCode: EXIT.ok,

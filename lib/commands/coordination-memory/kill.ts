@@ -13,6 +13,7 @@ import { openContext } from '../context.ts';
 import { endAgents } from '../end-agents.ts';
 import { stopRequestPath } from './attempt-spec.ts';
 import { awaitStarted, findAgent } from './find-agent.ts';
+import { writeOrTell } from './write-or-tell.ts';
 
 /** Exit 0 when nothing of it is left, 30 when something outlived KILL. Sub-agents inside a client only give back their share. */
 export async function run(call: Call): Promise<Answer> {
@@ -29,7 +30,7 @@ export async function run(call: Call): Promise<Answer> {
   const mayBeRetried = leases.length === 0 && last !== undefined && last.outcome !== 'done';
   // Before the signal: the run that reaps it looks here for why it ended, and one that waits to try it again, whether it shall.
   if (mayBeRetried || own.some(({ runner }) => runner !== undefined))
-    replaceFile(stopRequestPath(paths, key), `${reason}\n`);
+    writeOrTell(call, () => replaceFile(stopRequestPath(paths, key), `${reason}\n`));
   const { ended, left, freedBytes } = await endAgents(context, own, context.settings.cleanupTimeoutMs);
   const gone = new Set(
     leases
@@ -41,7 +42,9 @@ export async function run(call: Call): Promise<Answer> {
       ledger: withoutLeases(ledger, gone),
       answer: undefined,
     }));
-  logLine(paths, `${key} killed: ${reason}; ${ended} processes ended`, context.nowMs);
+  writeOrTell(call, () =>
+    logLine(paths, `${key} killed: ${reason}; ${ended} processes ended`, context.nowMs),
+  );
 
   const inClient = leases.length - own.length;
   const sentence =

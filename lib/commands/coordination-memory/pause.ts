@@ -12,6 +12,7 @@ import { projectPaths } from '../../state/paths.ts';
 import { readAgents } from '../agents.ts';
 import { openContext, type Context } from '../context.ts';
 import { awaitStarted, findAgent, type Found } from './find-agent.ts';
+import { writeOrTell } from './write-or-tell.ts';
 
 /** Writes the blocked file; a running agent of its own process is halted and keeps its share. Exit 75 where it is just being started. */
 export async function pause(call: Call): Promise<Answer> {
@@ -24,7 +25,7 @@ export async function pause(call: Call): Promise<Answer> {
   blockStream(paths, named.key, { reason, who: call.env['USER'] ?? 'unknown', nowMs: context.nowMs });
   const found = await awaitStarted(named, context, paths);
   const halted = signalAll(context, found, 'SIGSTOP');
-  logLine(paths, `${found.key} paused: ${reason}`, context.nowMs);
+  writeOrTell(call, () => logLine(paths, `${found.key} paused: ${reason}`, context.nowMs));
 
   const answer = words(context, found, 'paused', halted);
   if (!found.isStarting) return answer;
@@ -42,7 +43,7 @@ export async function resume(call: Call): Promise<Answer> {
   if (guidance !== undefined) writeGuidance(paths, found.key, guidance);
   const wasBlocked = unblockStream(paths, found.key);
   const continued = signalAll(context, found, 'SIGCONT');
-  logLine(paths, `${found.key} resumed`, context.nowMs);
+  writeOrTell(call, () => logLine(paths, `${found.key} resumed`, context.nowMs));
 
   const answer = words(context, found, 'resumed', continued);
   return wasBlocked || continued > 0
