@@ -125,13 +125,19 @@ export function listDir(path: string): string[] {
  */
 function lookFor(path: string): Stats | 'absent' | undefined {
   try {
-    for (let at = path; ; at = dirname(at)) {
-      const facts = statSync(at, { throwIfNoEntry: false });
-      if (facts) return at === path ? facts : facts.isDirectory() ? 'absent' : undefined;
-      if (dirname(at) === at) return undefined;
-    }
+    const facts = statSync(path, { throwIfNoEntry: false });
+    return facts ?? (isSurelyAbsent(path) ? 'absent' : undefined);
   } catch {
     return undefined;
+  }
+}
+
+/** Of a path at which nothing was found. */
+function isSurelyAbsent(path: string): boolean {
+  for (let at = dirname(path); ; at = dirname(at)) {
+    // `.` is found only in a folder.
+    if (existsSync(`${at}/.`)) return true;
+    if (existsSync(at) || dirname(at) === at) return false;
   }
 }
 
@@ -166,21 +172,23 @@ export function fileFacts(path: string):
 }
 
 /** By steps of our own: the recursive way of Node 20 never returns where the system says ENOENT of a folder that is there (/proc). */
-function makeDirs(path: string): void {
+function makeDirs(path: string): boolean {
   const isDir = (): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-  if (isDir()) return;
-  if (dirname(path) !== path) makeDirs(dirname(path));
+  if (existsSync(path) && isDir()) return false;
+  if (dirname(path) !== path && !existsSync(dirname(path))) makeDirs(dirname(path));
   try {
     mkdirSync(path, { mode: DIR_MODE });
+    return true;
   } catch (error) {
     // Somebody else may have made it meanwhile.
     if (errorCode(error) !== 'EEXIST' || !isDir()) throw error;
+    return false;
   }
 }
 
-/** Makes a folder and its parents, readable by this user alone. */
-export function ensureDir(path: string): void {
-  attempt('make the folder', path, () => makeDirs(path));
+/** Makes a folder and its parents, readable by this user alone. Answers whether it was this call that made it. */
+export function ensureDir(path: string): boolean {
+  return attempt('make the folder', path, () => makeDirs(path));
 }
 
 let sequence = 0;

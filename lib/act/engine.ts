@@ -81,7 +81,14 @@ export interface Engine {
   /** How often a poll of all processes is worth it while nothing is being ended. */
   readonly fullEveryMs: number;
   /** Starts an attempt. @throws Failure where it cannot be started. */
-  readonly submit: (spec: AttemptSpec, nowMs: number) => { readonly pid: number };
+  readonly submit: (
+    spec: AttemptSpec,
+    nowMs: number,
+  ) => {
+    readonly pid: number;
+    /** When it started, clock ticks since the boot; undefined: it was gone already. */
+    readonly startTicks: number | undefined;
+  };
   /** All attempts, the ended ones until they are forgotten. */
   readonly poll: (
     nowMs: number,

@@ -108,7 +108,7 @@ export function openLocalEngine(
         };
         wake?.();
       });
-      return { pid: worker.pid };
+      return { pid: worker.pid, startTicks: sampler.startOf(worker.tag) };
     },
     poll(nowMs, options = {}) {
       if (!options.asSeen) adoptMembers(nowMs);

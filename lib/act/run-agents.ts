@@ -18,7 +18,7 @@ export interface AgentsWorld {
   readonly now: () => number;
   readonly readMemory: () => MemorySnapshot;
   /** The lease's process is known now. */
-  readonly started: (tag: string, pid: number) => void;
+  readonly started: (tag: string, pid: number, startTicks: number | undefined) => void;
   /** Nothing of it is left: its lease goes. */
   readonly released: (tag: string) => void;
   /** Keeps the result; `view`: the last look at the attempt, undefined where it never started. */
@@ -113,7 +113,7 @@ export class RunAgents {
     if (now() - this.#kernelKills.atMs >= COUNT_MS)
       this.#kernelKills = { count: readKernelKills(), atMs: now() };
     const kernelKillsBefore = this.#kernelKills.count;
-    const { pid } = engine.submit(spec, now());
+    const { pid, startTicks } = engine.submit(spec, now());
     this.#agents.set(planned.stream.key, {
       planned,
       tag,
@@ -130,7 +130,7 @@ export class RunAgents {
       lastView: undefined,
       remainsSinceMs: undefined,
     });
-    started(tag, pid);
+    started(tag, pid, startTicks);
     const { key } = planned.stream;
     onEvent({ atMs: now(), event: 'start', key, attempt: spec.attempt, pid, ...grant });
   }

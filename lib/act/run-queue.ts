@@ -28,6 +28,8 @@ export class RunQueue {
   readonly #retries: RunRetries;
   /** Those that wait or run, in order: a loop that comes by every 25 ms must not go through all that ended. */
   #open: Map<string, Stream>;
+  /** Those of them that run. */
+  readonly #atWork = new Map<string, Stream>();
   readonly #counts = new Map<StreamState, number>();
   #mayHaveLost = true;
   #waitingFor: string | undefined;
@@ -61,6 +63,9 @@ export class RunQueue {
     if (state === 'failed' || state === 'skipped') this.#mayHaveLost = true;
     if (!isOpen(state)) this.#open.delete(key);
     else if (!this.#open.has(key)) this.#open = this.#findOpen();
+    const stream = this.#open.get(key);
+    if (state === 'running' && stream) this.#atWork.set(key, stream);
+    else this.#atWork.delete(key);
   }
 
   /** At most so many agents of this run at once. */
@@ -116,8 +121,10 @@ export class RunQueue {
 
   /** Who may be tried now, in order. */
   candidates(held: HeldStreams, admission: Settings['admission'], nowMs: number): PlannedStream[] {
+    const left = [...held.atWork].flatMap((key) => this.#open.get(key) ?? []);
     const ready = readyStreams({
-      streams: [...this.#open.values()],
+      streams: this.#open.values(),
+      atWork: [...this.#atWork.values(), ...left],
       stateOf: (key) => (held.atWork.has(key) ? 'running' : this.stateOf(key)),
       isPaused: (key) => held.paused.has(key) || this.#isTooEarly(key, nowMs),
       most: admission.lookahead + 1,
@@ -160,7 +167,8 @@ export class RunQueue {
     if (!isForAll(binding) && !this.#refusedSince.has(key)) this.#refusedSince.set(key, nowMs);
     if (this.#waitingFor !== undefined) return undefined;
     this.#waitingFor = `${key}: ${reason}`;
-    const told = `${key} ${binding}`;
+    // Who waits for a place is told once, not for each stream that comes to the head of the queue.
+    const told = isForAll(binding) ? binding : `${key} ${binding}`;
     if (told === this.#told) return undefined;
     this.#told = told;
     return {

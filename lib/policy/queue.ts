@@ -5,8 +5,10 @@ import type { Stream } from '../model.ts';
 export type StreamState = 'waiting' | 'running' | 'done' | 'failed' | 'skipped';
 
 export interface QueueFacts {
-  /** In the order of the plan. */
-  readonly streams: readonly Stream[];
+  /** In the order of the plan; not walked further than `most` asks for. */
+  readonly streams: Iterable<Stream>;
+  /** Those of them that run, where the caller knows them. */
+  readonly atWork?: readonly Stream[];
   readonly stateOf: (key: string) => StreamState;
   /** Held back by a person (`pause`). */
   readonly isPaused: (key: string) => boolean;
@@ -15,8 +17,13 @@ export interface QueueFacts {
 }
 
 /** Streams whose dependencies are done and which conflict with nothing that runs, in the order of the plan. */
-export function readyStreams({ streams, stateOf, isPaused, most = Infinity }: QueueFacts): Stream[] {
-  const atWork = streams.filter(({ key }) => stateOf(key) === 'running');
+export function readyStreams({
+  streams,
+  stateOf,
+  isPaused,
+  atWork = [...streams].filter(({ key }) => stateOf(key) === 'running'),
+  most = Infinity,
+}: QueueFacts): Stream[] {
   const running = new Set(atWork.map(({ key }) => key));
   const conflicts = new Set(atWork.flatMap(({ conflictsWith }) => conflictsWith));
   const ready: Stream[] = [];
@@ -43,7 +50,10 @@ export function areApart(one: Stream, other: Stream): boolean {
 export function lostStreams({
   streams,
   stateOf,
-}: Pick<QueueFacts, 'streams' | 'stateOf'>): { stream: Stream; because: string }[] {
+}: {
+  readonly streams: readonly Stream[];
+  readonly stateOf: QueueFacts['stateOf'];
+}): { stream: Stream; because: string }[] {
   return streams.flatMap((stream) => {
     if (stateOf(stream.key) !== 'waiting') return [];
     const because = stream.dependsOn.find((key) => stateOf(key) === 'failed' || stateOf(key) === 'skipped');

@@ -124,7 +124,12 @@ function takeSnapshot(files: Files): MemorySnapshot {
 
 /** Bytes of one line of /proc/meminfo; undefined where there is no such line in the kernel's form. */
 export function parseMeminfoField(meminfo: string, name: string): number | undefined {
-  const match = new RegExp(`^${name}: +(\\d+) kB$`, 'm').exec(meminfo);
+  // Without a search by pattern over all fifty lines: an admission asks for four of them.
+  const lines = `\n${meminfo}\n`;
+  const at = lines.indexOf(`\n${name}:`);
+  if (at < 0) return undefined;
+  const start = at + name.length + 2;
+  const match = /^ +(\d+) kB$/.exec(lines.slice(start, lines.indexOf('\n', start)));
   return match ? Number(match[1]) * KIB : undefined;
 }
 

@@ -6,8 +6,8 @@ import type { PressureStall } from '../model.ts';
  * undefined for a text of any other form. Source: Documentation/accounting/psi.rst.
  */
 export function parsePressure(text: string): PressureStall | undefined {
-  const some = parseLine(text, 'some');
-  const full = parseLine(text, 'full');
+  const some = parseLine(text, SOME);
+  const full = parseLine(text, FULL);
   if (!some || !full) return undefined;
   return {
     some10Share: some.avg10,
@@ -19,11 +19,10 @@ export function parsePressure(text: string): PressureStall | undefined {
   };
 }
 
-function parseLine(text: string, kind: 'some' | 'full') {
-  const pattern = new RegExp(
-    `^${kind} avg10=(\\d+\\.\\d+) avg60=(\\d+\\.\\d+) avg300=\\d+\\.\\d+ total=(\\d+)$`,
-    'm',
-  );
+const SOME = /^some avg10=(\d+\.\d+) avg60=(\d+\.\d+) avg300=\d+\.\d+ total=(\d+)$/m;
+const FULL = /^full avg10=(\d+\.\d+) avg60=(\d+\.\d+) avg300=\d+\.\d+ total=(\d+)$/m;
+
+function parseLine(text: string, pattern: RegExp) {
   const match = pattern.exec(text);
   if (!match) return undefined;
   const [avg10, avg60, totalUs] = match.slice(1).map(Number);

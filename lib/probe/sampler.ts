@@ -134,6 +134,12 @@ export class TreeSampler {
     return root !== undefined;
   }
 
+  /** When the root of a tree started, clock ticks since the boot; undefined where it was not to be seen. */
+  startOf(id: string): number | undefined {
+    const ticks = this.#trees.get(id)?.startTicks;
+    return Number.isNaN(ticks) ? undefined : ticks;
+  }
+
   remove(id: string): void {
     for (const member of this.#trees.get(id)?.members.values() ?? []) member.release();
     this.#trees.delete(id);

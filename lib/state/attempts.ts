@@ -44,14 +44,12 @@ export function attemptPaths(dir: string): AttemptPaths {
  */
 export function prepareAttempt(streamDir: string, attempt: number, spec: object): AttemptPaths {
   const paths = attemptPaths(streamDir);
-  setAside(paths);
-  ensureDir(streamDir);
+  if (!ensureDir(streamDir)) setAside(paths);
   replaceFile(paths.spec, `${JSON.stringify({ version: VERSION, attempt, ...spec }, undefined, 2)}\n`);
   return paths;
 }
 
 function setAside(paths: AttemptPaths): void {
-  if (fileFacts(paths.dir) === undefined) return;
   const found = FILES.filter((name) => fileFacts(join(paths.dir, name)) !== undefined);
   if (found.length === 0) return;
   const spec = readDocument(paths.spec);
@@ -114,7 +112,9 @@ export function readResult(
 
 /** The JSON object in a file, undefined where there is none. @throws Failure (2) for a newer version. */
 function readDocument(path: string): Record<string, unknown> | undefined {
-  const document = parseObject(readText(path) ?? '');
+  const text = readText(path);
+  if (text === undefined) return undefined;
+  const document = parseObject(text);
   const version = wholeNumber(document?.['version']);
   if (version !== undefined && version > VERSION)
     throw new Failure(

@@ -87,6 +87,13 @@ export function projectPaths(projectDir: string, epic?: string): ProjectPaths | 
   checkName('epic', epic);
   const epicDir = join(project.epicsDir, epic);
   const runDir = join(project.runsDir, epic);
+  // A run asks for the folder of each stream half a dozen times.
+  const folders = new Map<string, string>();
+  const streamDir = (key: string): string => {
+    const folder = folders.get(key) ?? join(runDir, folderOfKey(epic, key));
+    folders.set(key, folder);
+    return folder;
+  };
   return {
     ...project,
     epic,
@@ -94,7 +101,7 @@ export function projectPaths(projectDir: string, epic?: string): ProjectPaths | 
     coordinationDir: join(epicDir, 'coordination'),
     runDir,
     joblogPath: join(runDir, 'joblog.tsv'),
-    streamDir: (key) => join(runDir, folderOfKey(epic, key)),
+    streamDir,
   };
 }
 

@@ -4,7 +4,7 @@ import type { AttemptView } from '../../act/engine.ts';
 import type { Answered } from '../../act/runner.ts';
 import { ensureDir } from '../../files.ts';
 import { closeTicket, openTicket, type Liveness, type LockTicket } from '../../lock.ts';
-import type { Lease, MemorySnapshot, ProcessTable, Stream } from '../../model.ts';
+import type { Lease, MemorySnapshot, ProcessIdentity, ProcessTable, Stream } from '../../model.ts';
 import type { Settings } from '../../settings-model.ts';
 import type { ModesOfRun, PlannedStream, RunEvent } from '../../run-model.ts';
 import { decideAdmission, isForAll, type AdmissionDecision } from '../../policy/admission.ts';
@@ -13,7 +13,6 @@ import type { Budget } from '../../policy/capacity.ts';
 import { followMode, judgeMode } from '../../policy/mode.ts';
 import type { CheckedLease } from '../../policy/charge.ts';
 import { areApart } from '../../policy/queue.ts';
-import { readIdentity } from '../../probe/identity.ts';
 import { readProcessTable } from '../../probe/processes.ts';
 import {
   ledgerLockPath,
@@ -60,7 +59,7 @@ interface Own {
 /** The leases of one run. */
 export class RunLedger {
   readonly #options: RunLedgerOptions;
-  readonly #started = new Map<string, number>();
+  readonly #started = new Map<string, ProcessIdentity>();
   readonly #released = new Set<string>();
   readonly #own = new Map<string, Own>();
   /** Some agent of this run had to run alone; most runs have none, and then nobody looks. */
@@ -167,9 +166,15 @@ export class RunLedger {
       : `at most ${atMost} agents of this run at once, since memory ran out`;
   }
 
-  /** The lease's process is known. */
-  started(tag: string, pid: number, nowMs: number): void {
-    this.#started.set(tag, pid);
+  /** The lease's process is known; where it was gone before it was seen, its end is seen at the next look, and until then the run answers for it. */
+  started(
+    tag: string,
+    { pid, startTicks }: { readonly pid: number; readonly startTicks: number | undefined },
+    nowMs: number,
+  ): void {
+    if (startTicks === undefined) return;
+    // Our own child: of this boot and of our pid namespace.
+    this.#started.set(tag, { ...this.#options.liveness.self, pid, startTicks });
     this.#dirtySinceMs ??= nowMs;
   }
 
@@ -264,9 +269,7 @@ export class RunLedger {
   }
 
   #changed(lease: Lease, renewMs: number | undefined): Lease {
-    const pid = this.#started.get(lease.id);
-    // Gone already: its end is seen at the next look, and until then the run answers for it.
-    const owner = pid === undefined ? undefined : readIdentity(pid);
+    const owner = this.#started.get(lease.id);
     const renewed =
       renewMs !== undefined && this.#own.has(lease.id) ? { ...lease, renewedMs: renewMs } : lease;
     return owner ? { ...renewed, owner, state: 'running' } : renewed;

@@ -16,13 +16,25 @@ export interface Say {
 export function openSay(call: Call, plan: Planned): Say {
   const live =
     call.terminal && !call.json && process.stderr.isTTY ? new LiveTable(plan.planned, Date.now()) : undefined;
+  let lines = '';
+  const flush = (): void => {
+    if (lines !== '') call.out(lines);
+    lines = '';
+  };
   return {
     live,
     onEvent: (event) => {
-      if (call.json) call.out(`${eventJson(event)}\n`);
-      else if (live) live.tell(event);
-      else call.out(`${eventLine(event)}\n`);
+      if (live && !call.json) {
+        live.tell(event);
+        return;
+      }
+      // What happens at one moment (an end, and the start that it made room for) is written at once, when that is over.
+      if (lines === '') queueMicrotask(flush);
+      lines += `${call.json ? eventJson(event) : eventLine(event)}\n`;
     },
-    close: async () => live?.close(),
+    close: async () => {
+      flush();
+      await live?.close();
+    },
   };
 }

@@ -182,7 +182,7 @@ export async function execute(
     admit: (candidates, atMs, atMost) => ledger.admit(pool?.limit(candidates) ?? candidates, atMs, atMost),
     mostForOne: () => mostForOne({ settings, memory: readMemory(), budget }),
     failedBefore: failuresByKey(earlier),
-    started: (tag, pid) => ledger.started(tag, pid, Date.now()),
+    started: (tag, pid, startTicks) => ledger.started(tag, { pid, startTicks }, Date.now()),
     released: (tag) => ledger.released(tag, Date.now()),
     flush: (atMs) => {
       ledger.flush(atMs);
