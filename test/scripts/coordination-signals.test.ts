@@ -242,7 +242,9 @@ describe('the end of the run from outside', () => {
     const before = new Map(doneNow().map((id) => [id, count('started', id)]));
     const last = await lab.run(NAME, words);
     // Now and then all were done before the tenth kill; what a killed run did not note comes from its joblog.
-    const said = last.stderr.split('\n').filter((line) => !/^$|nothing to do|added to the history from/.test(line));
+    const said = last.stderr
+      .split('\n')
+      .filter((line) => !/^$|nothing to do|added to the history from/.test(line));
     expect([last.status, said]).toEqual([0, []]);
 
     const done = doneNow();
