@@ -14,6 +14,7 @@ const MAY_IMPORT = {
   'lib/files.ts': ['failure'],
   'lib/kernel-files.ts': ['failure'],
   'lib/pipes.ts': ['failure', 'files'],
+  'lib/stdio.ts': ['failure', 'files'],
   'lib/lock.ts': ['failure', 'files', 'model'],
   'lib/flags.ts': ['failure', 'units', 'output'],
   'lib/cli.ts': ['failure', 'flags', 'files', 'output', 'probe'],
@@ -66,6 +67,7 @@ const MAY_IMPORT = {
 const PLACES = [
   'pool-model',
   'pipes',
+  'stdio',
   'settings-model',
   'history-model',
   'run-model',
@@ -89,6 +91,7 @@ const PLACES = [
 const FILES = new Set([
   'pool-model',
   'pipes',
+  'stdio',
   'settings-model',
   'history-model',
   'run-model',
@@ -115,7 +118,7 @@ const importTable = Object.entries(MAY_IMPORT).map(([files, allowed]) => {
   const pure =
     files.startsWith('lib/policy') || ['lib/model.ts', 'lib/units.ts', 'lib/failure.ts'].includes(files);
   const writesFiles =
-    ['lib/files.ts', 'lib/lock.ts', 'lib/kernel-files.ts', 'lib/pipes.ts'].includes(files) ||
+    ['lib/files.ts', 'lib/lock.ts', 'lib/kernel-files.ts', 'lib/pipes.ts', 'lib/stdio.ts'].includes(files) ||
     files.startsWith('lib/probe');
   const patterns = forbidden(allowed);
   if (pure) patterns.push({ regex: '^[^.]', message: 'Pure code imports neither node:* nor packages.' });

@@ -9,8 +9,10 @@ import {
   linkSync,
   lstatSync,
   mkdirSync,
+  mkdtempSync,
   openSync,
   readdirSync,
+  realpathSync,
   readFileSync,
   readSync,
   renameSync,
@@ -157,7 +159,8 @@ export function fileFacts(path: string):
     }
   | undefined {
   try {
-    const facts = statSync(path);
+    const facts = statSync(path, { throwIfNoEntry: false });
+    if (facts === undefined) return undefined;
     return {
       modifiedMs: facts.mtimeMs,
       accessedMs: facts.atimeMs,
@@ -184,6 +187,29 @@ function makeDirs(path: string): boolean {
     if (errorCode(error) !== 'EEXIST' || !isDir()) throw error;
     return false;
   }
+}
+
+/** The file behind all links of a path; undefined where there is none. */
+export function realPath(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined;
+    throw fileFailure('look at', path, error);
+  }
+}
+
+/** The rights of a file, as chmod takes them; undefined where there is none. */
+export function fileMode(path: string): number | undefined {
+  return attempt('look at', path, () => {
+    const mode = statSync(path, { throwIfNoEntry: false })?.mode;
+    return mode === undefined ? undefined : mode & 0o777;
+  });
+}
+
+/** A new folder whose name begins so, for this user alone; whoever asks for it removes it. */
+export function newFolder(prefix: string): string {
+  return attempt('make the folder', prefix, () => mkdtempSync(prefix));
 }
 
 /** Makes a folder and its parents, readable by this user alone. Answers whether it was this call that made it. */

@@ -104,6 +104,8 @@ export interface StatsRecord {
     readonly warnings: readonly string[];
     /** We stopped it. */
     readonly aborted: boolean;
+    /** A sub-agent: the figures are its client's tree's, in which so many others lived at its end. */
+    readonly shared_with?: number;
   };
   /** When it ended; ISO 8601, UTC. */
   readonly timestamp: string;
@@ -187,6 +189,19 @@ export interface Stream {
   readonly source: string;
 }
 
+/** Where in a coding client a sub-agent lives: the client's own names for the session, the call and the agent. */
+export interface ClientPlace {
+  readonly session: string;
+  /** The call that asked for it and is not answered yet; undefined: its answer named the agent, or nobody asked. */
+  readonly call: string | undefined;
+  /** undefined until the client says which agent the call became. */
+  readonly agent: string | undefined;
+  /** The sub-agent that made the call; undefined: the session itself. */
+  readonly parent: string | undefined;
+  /** The agent has ended, the answer of its call is still to come. */
+  readonly hasEnded?: true | undefined;
+}
+
 /** An agent's entry in the ledger. */
 export interface Lease {
   readonly id: string;
@@ -213,6 +228,8 @@ export interface Lease {
   readonly state: 'starting' | 'running' | 'paused';
   /** The largest the agent has been, where its keeper measured it. */
   readonly peakBytes: number | undefined;
+  /** Only for a sub-agent that a client's hooks announced. */
+  readonly client?: ClientPlace | undefined;
 }
 
 /** Why a lease counts or does not. */

@@ -42,6 +42,12 @@ export function listPids(root = ''): number[] {
   return names.map(Number);
 }
 
+/** One process with its private share; undefined where it is gone or hidden. */
+export function readFacts(pid: number, root = ''): ProcessFacts | undefined {
+  const facts = readStat(pid, root);
+  return facts && { ...facts, privateBytes: facts.residentBytes === 0 ? 0 : readPrivate(facts, root) };
+}
+
 /** One process now; undefined where it is gone or hidden. Throws a Failure for a line that isn't the kernel's. */
 export function readStat(pid: number, root = ''): StatFacts | undefined {
   const path = `${root}/proc/${pid}/stat`;

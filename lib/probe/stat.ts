@@ -1,7 +1,6 @@
 /** What does one line of /proc/PID/stat or statm say? */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { endianness } from 'node:os';
 
 import { Failure } from '../failure.ts';
 import type { ProcessFacts } from '../model.ts';
@@ -59,6 +58,11 @@ export function parseStatm(text: string): StatmFacts | undefined {
   };
 }
 
+/** As os.endianness() says, without loading node:os for it. */
+function ownOrder(): 'LE' | 'BE' {
+  return new Uint8Array(Uint16Array.of(1).buffer)[0] === 1 ? 'LE' : 'BE';
+}
+
 let knownPageBytes: number | undefined;
 
 /** The size of a page of this machine, asked once: 4096 on x86, up to 65536 on ARM and POWER. */
@@ -75,7 +79,7 @@ function readAuxv(): Buffer {
 }
 
 /** The value of AT_PAGESZ (6) in an auxiliary vector of 64-bit words; undefined where it has none. Source: getauxval(3). */
-export function pageBytesFromAuxv(auxv: Buffer, order: 'LE' | 'BE' = endianness()): number | undefined {
+export function pageBytesFromAuxv(auxv: Buffer, order: 'LE' | 'BE' = ownOrder()): number | undefined {
   const word = (at: number) => Number(order === 'LE' ? auxv.readBigUInt64LE(at) : auxv.readBigUInt64BE(at));
   for (let at = 0; at + 16 <= auxv.length; at += 16) {
     if (word(at) === 6) return isPageSize(word(at + 8)) ? word(at + 8) : undefined;

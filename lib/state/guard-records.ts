@@ -31,6 +31,8 @@ export interface GuardStats {
   readonly durationMs: number;
   readonly warnings: readonly string[];
   readonly aborted: boolean;
+  /** So many others lived in the same tree, whose figures these are; undefined: the tree was its own. */
+  readonly sharedWith?: number;
 }
 
 /** The text on one line, cut so far that the line made with it fits into one write. */
@@ -72,6 +74,7 @@ export function statsRecord(stats: GuardStats): StatsRecord {
       duration_seconds: Math.round(Math.max(0, stats.durationMs) / 100) / 10,
       warnings,
       aborted: stats.aborted,
+      ...(stats.sharedWith !== undefined && { shared_with: stats.sharedWith }),
     },
     timestamp: new Date(stats.atMs).toISOString(),
   });
@@ -128,7 +131,8 @@ export function parseStats(line: string): StatsRecord | undefined {
   const value = parsedJson(line);
   if (!isFields(value) || !isFields(value['memory_stats'])) return undefined;
   const { subprocess_id, timestamp } = value;
-  const { start_mb, peak_mb, end_mb, duration_seconds, warnings, aborted } = value['memory_stats'];
+  const { start_mb, peak_mb, end_mb, duration_seconds, warnings, aborted, shared_with } =
+    value['memory_stats'];
   if (typeof subprocess_id !== 'string' || !isTime(timestamp)) return undefined;
   if (!isNumber(duration_seconds) || typeof aborted !== 'boolean' || !isTexts(warnings)) return undefined;
   const size = (mb: unknown) => (isNumber(mb) ? mb : undefined);
@@ -139,6 +143,7 @@ export function parseStats(line: string): StatsRecord | undefined {
     duration_seconds,
     warnings,
     aborted,
+    ...(isNumber(shared_with) && { shared_with }),
   };
   return { subprocess_id, memory_stats, timestamp };
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { EXIT, Failure } from '../failure.ts';
 import { readText, replaceFile } from '../files.ts';
 import { withLock, type Liveness, type LockTicket } from '../lock.ts';
-import type { Lease, Mode, ProcessIdentity } from '../model.ts';
+import type { ClientPlace, Lease, Mode, ProcessIdentity } from '../model.ts';
 
 export interface Ledger {
   readonly version: 1;
@@ -161,6 +161,18 @@ function parseLease(value: unknown, where: string, path: string): Lease {
     renewedMs: number('renewedMs'),
     state,
     peakBytes: optional(value['peakBytes'], 'number', `${where}, peakBytes`, path),
+    ...(value['client'] !== undefined && { client: parsePlace(value['client'], `${where}, client`, path) }),
+  };
+}
+
+function parsePlace(value: unknown, where: string, path: string): ClientPlace {
+  if (!isRecord(value)) throw damaged(path, where);
+  return {
+    session: required(value['session'], 'string', where, path),
+    call: optional(value['call'], 'string', where, path),
+    agent: optional(value['agent'], 'string', where, path),
+    parent: optional(value['parent'], 'string', where, path),
+    ...(value['hasEnded'] === true && { hasEnded: true }),
   };
 }
 
