@@ -83,6 +83,29 @@ export interface FeedbackSettings {
   readonly leastAttempts: number;
 }
 
+/** What a sub-agent that does not fit gets: a refusal with its reason, a wait, or the client's own deferral. */
+export type GateAnswer = 'deny' | 'wait' | 'defer';
+
+/** What a gate that cannot do its work does with a call. */
+export type GateFailure = 'allow' | 'block';
+
+/** What is done about heavy commands of a shell while memory is critical. */
+export type GateBash = 'off' | 'advise' | 'refuse';
+
+/** What a coding client hears through its hooks. */
+export interface GateSettings {
+  readonly whenFull: GateAnswer;
+  readonly waitMs: number;
+  readonly onFailure: GateFailure;
+  /** A call that was let through and started nothing yet keeps its share this long. */
+  readonly unstartedMs: number;
+  readonly bash: GateBash;
+  /** Words in a row that make a command of a shell a heavy one. */
+  readonly heavy: readonly string[];
+  /** 0: builds and test runners decide themselves. */
+  readonly toolJobs: number;
+}
+
 export type ProfileName = 'auto' | 'workstation' | 'laptop' | 'strict';
 
 /** How an agent of the pool is talked to. */
@@ -223,5 +246,6 @@ export interface Settings {
   readonly feedback: FeedbackSettings;
   readonly alerts: AlertSettings;
   readonly pool: PoolSettings;
+  readonly gate: GateSettings;
   readonly agents: ReadonlyMap<string, AgentKind>;
 }

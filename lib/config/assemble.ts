@@ -3,7 +3,15 @@ import type { AgentKind, PressureHandler, RosterAgent, Settings } from '../setti
 import { GIB, MIB } from '../units.ts';
 import type { Receivers } from './alerts.ts';
 import type { Choices } from './rules.ts';
-import { ALERT_LEVELS, ESTIMATOR_CHOICES, PROFILES, RETRY_POLICIES } from './setting.ts';
+import {
+  ALERT_LEVELS,
+  ESTIMATOR_CHOICES,
+  GATE_ANSWERS,
+  GATE_BASH,
+  GATE_FAILURES,
+  PROFILES,
+  RETRY_POLICIES,
+} from './setting.ts';
 import type { SettingKey } from './settings.ts';
 
 /** The settings in the units of the code: whole bytes, milliseconds, shares from 0 to 1. */
@@ -14,6 +22,8 @@ export function assemble(
     readonly handlers: readonly PressureHandler[];
     /** undefined: nobody wrote one. */
     readonly roster: readonly RosterAgent[] | undefined;
+    /** Commands of a shell that are heavy. */
+    readonly heavy: readonly string[];
   },
   receivers: Receivers,
 ): Settings {
@@ -114,6 +124,15 @@ export function assemble(
       uses: number('pool.uses'),
       growthBytes: mb('pool.growth_mb'),
       pastFreshBytes: mb('pool.past_fresh_mb'),
+    },
+    gate: {
+      whenFull: GATE_ANSWERS.find((name) => name === value('gate.when_full')) ?? 'deny',
+      waitMs: ms('gate.wait'),
+      onFailure: GATE_FAILURES.find((name) => name === value('gate.on_failure')) ?? 'allow',
+      unstartedMs: ms('gate.unstarted'),
+      bash: GATE_BASH.find((name) => name === value('gate.bash')) ?? 'off',
+      heavy: lists.heavy,
+      toolJobs: number('gate.tool_jobs'),
     },
     agents,
   };

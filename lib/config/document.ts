@@ -4,6 +4,7 @@ import { KIND_KEYS } from './agents.ts';
 import { RECEIVER_KEYS } from './alerts.ts';
 import { HANDLER_KEYS } from './handlers.ts';
 import { ROSTER_KEYS } from './roster.ts';
+import { HEAVY_KEY } from './heavy.ts';
 import { ALIASES, DISABLE_MONITOR } from './layers.ts';
 import { PROFILES } from './setting.ts';
 import { SETTING_KEYS, settingOf, unitOf } from './settings.ts';
@@ -63,6 +64,8 @@ const ROSTER = [
   '  #     priority: 50                  # ' + ROSTER_KEYS.priority.meaning,
 ];
 
+const HEAVY = [`  # ${HEAVY_KEY.meaning}`, '  # heavy: [jest, vitest, npm test, cargo build]'];
+
 const partsOf = (key: SettingKey): readonly [string, string] => {
   const [section = key, name = key] = key.split('.');
   return [section, name];
@@ -108,6 +111,7 @@ export function defaultFile({ commented = false }: { commented?: boolean } = {})
     if (key === 'pressure.cooldown') lines.push(...HANDLERS);
     if (key === 'alerts.timeout') lines.push(...RECEIVERS);
     if (key === 'orchestrator.queue') lines.push(...ROSTER);
+    if (key === 'gate.bash') lines.push(...HEAVY);
   }
   return `${HEAD}${lines.join('\n')}\n\n${AGENTS}`;
 }
@@ -143,11 +147,12 @@ export function settingsSection(): string {
     allowed,
     meaning,
   ]);
+  const heavy = ['`gate.heavy`', 'test runners, builds, searches', HEAVY_KEY.allowed, HEAVY_KEY.meaning];
   const aliases = Object.entries(ALIASES).map(([name, key]) => `\`${name}\` (\`${key}\`)`);
   return `Every \`section.key\` has a variable, \`CLAUDE_PM_SECTION_KEY\`. Further names: ${aliases.join(', ')} and
 \`${DISABLE_MONITOR}\`, which switches \`memory_management.monitoring_enabled\` off.
 
-${markdownTable([['Setting', 'Default', 'Allowed', 'Meaning'], ...rows, ...handlers, ...roster, ...receivers, ...kinds])}`;
+${markdownTable([['Setting', 'Default', 'Allowed', 'Meaning'], ...rows, ...handlers, ...roster, ...receivers, heavy, ...kinds])}`;
 }
 
 function markdownTable(rows: readonly (readonly string[])[]): string {

@@ -5,9 +5,8 @@ import type { KindEntry } from './agents.ts';
 import type { ReceiverEntry } from './alerts.ts';
 import type { Fault } from './faults.ts';
 import type { ListEntry } from './named-list.ts';
-import { SETTING_KEYS, isSettingKey, settingOf, variableOf } from './settings.ts';
+import { LISTS, SETTING_KEYS, isSettingKey, settingOf, variableOf, type SettingKey } from './settings.ts';
 import type { SettingValue } from './setting.ts';
-import type { SettingKey } from './settings.ts';
 import { readPlainFile } from './tree.ts';
 import type { Entry, Tree } from './tree.ts';
 import { allowedText, parseValue, shown, wordsOf } from './values.ts';
@@ -28,6 +27,8 @@ export interface Collected {
   readonly roster: ListEntry[];
   /** What is written of `alerts.webhook` and `alerts.command`, lowest first. */
   readonly receivers: ReceiverEntry[];
+  /** `gate.heavy` of each file that has it, lowest first. */
+  readonly heavy: ListEntry[];
   readonly faults: Fault[];
   readonly warnings: string[];
 }
@@ -47,11 +48,11 @@ const SECTIONS = [
   'orchestrator',
   'pool',
   'feedback',
+  'gate',
   'agents',
 ];
 
 /** Keys outside `agents` that hold more than one value, or one that has no default. */
-const LISTS = { 'pressure.handlers': 'handlers', 'orchestrator.agents': 'roster' } as const;
 const RECEIVER_KEYS = ['alerts.webhook', 'alerts.command'] as const;
 const OTHER_KEYS: readonly string[] = [...Object.keys(LISTS), ...RECEIVER_KEYS];
 

@@ -8,6 +8,8 @@ import type { Receivers } from './alerts.ts';
 import { assemble } from './assemble.ts';
 import type { Handlers } from './handlers.ts';
 import type { Roster } from './roster.ts';
+import { HEAVY_COMMANDS, readHeavy } from './heavy.ts';
+import type { Heavy } from './heavy.ts';
 import { collectFile, collectOverrides, collectVariables } from './layers.ts';
 import type { Collected, Override } from './layers.ts';
 import { checkRules, yieldToWritten } from './rules.ts';
@@ -56,6 +58,7 @@ export async function loadSettings(sources: SettingsSources): Promise<LoadedSett
     handlers: [],
     roster: [],
     receivers: [],
+    heavy: [],
     faults: [],
     warnings: [],
   };
@@ -74,12 +77,14 @@ export async function loadSettings(sources: SettingsSources): Promise<LoadedSett
   const handlers = await handlersOf(collected, homeDir);
   const roster = await rosterOf(collected, homeDir);
   const receivers = await receiversOf(collected, homeDir);
+  const heavy = heavyOf(collected);
   await refuse([
     ...collected.faults,
     ...agents.faults,
     ...handlers.faults,
     ...roster.faults,
     ...receivers.faults,
+    ...heavy.faults,
     ...rules.faults,
   ]);
 
@@ -87,7 +92,7 @@ export async function loadSettings(sources: SettingsSources): Promise<LoadedSett
     settings: assemble(
       choices,
       agents.kinds,
-      { handlers: handlers.handlers, roster: roster.agents },
+      { handlers: handlers.handlers, roster: roster.agents, heavy: heavy.heavy },
       receivers,
     ),
     values: [
@@ -95,6 +100,7 @@ export async function loadSettings(sources: SettingsSources): Promise<LoadedSett
       ...handlers.values,
       ...roster.values,
       ...receivers.values,
+      ...heavy.values,
       ...agents.values,
     ],
     warnings: [...collected.warnings, ...rules.warnings],
@@ -132,6 +138,11 @@ async function receiversOf(collected: Collected, homeDir: string | undefined): P
   if (collected.receivers.length === 0) return { webhook: undefined, command: [], values: [], faults: [] };
   const { readReceivers } = await import('./alerts.ts');
   return readReceivers(collected.receivers, homeDir);
+}
+
+function heavyOf(collected: Collected): Heavy {
+  if (collected.heavy.length === 0) return { heavy: HEAVY_COMMANDS, values: [], faults: [] };
+  return readHeavy(collected.heavy);
 }
 
 async function refuse(faults: Collected['faults']): Promise<void> {

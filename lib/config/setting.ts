@@ -1,6 +1,14 @@
 /** What is a setting: its type, range, default and meaning, and the names that some of them take? */
 import type { AlertLevel } from '../model.ts';
-import type { EstimatorChoice, KernelCeiling, ProfileName, RetryPolicy } from '../settings-model.ts';
+import type {
+  EstimatorChoice,
+  GateAnswer,
+  GateBash,
+  GateFailure,
+  KernelCeiling,
+  ProfileName,
+  RetryPolicy,
+} from '../settings-model.ts';
 
 export type SettingType =
   | 'profile'
@@ -8,6 +16,9 @@ export type SettingType =
   | 'alert_level'
   | 'kernel_ceiling'
   | 'estimator'
+  | 'gate_answer'
+  | 'gate_failure'
+  | 'gate_bash'
   | 'boolean'
   | 'integer'
   | 'megabytes'
@@ -56,6 +67,11 @@ export const ESTIMATOR_CHOICES = [
   'tovar',
   'fixed',
 ] as const satisfies readonly EstimatorChoice[];
+export const GATE_ANSWERS = ['deny', 'wait', 'defer'] as const satisfies readonly GateAnswer[];
+
+export const GATE_FAILURES = ['allow', 'block'] as const satisfies readonly GateFailure[];
+
+export const GATE_BASH = ['off', 'advise', 'refuse'] as const satisfies readonly GateBash[];
 
 export const ALERT_LEVELS = ['warning', 'critical'] as const satisfies readonly AlertLevel[];
 

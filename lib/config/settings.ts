@@ -1,5 +1,6 @@
 /** Which settings exist, of what type, in which range, with which default in which profile, and what does each mean? */
 import { FEEDBACK_SETTINGS } from './sections/feedback.ts';
+import { GATE_SETTINGS } from './sections/gate.ts';
 import { GUARD_SETTINGS } from './sections/guard.ts';
 import { ORCHESTRATOR_SETTINGS } from './sections/orchestrator.ts';
 import { PROMPT_CACHE_SETTINGS } from './sections/prompt-cache.ts';
@@ -15,9 +16,17 @@ export const SETTINGS = {
   ...PROMPT_CACHE_SETTINGS,
   ...ORCHESTRATOR_SETTINGS,
   ...FEEDBACK_SETTINGS,
+  ...GATE_SETTINGS,
 } as const satisfies Record<string, Setting>;
 
 export type SettingKey = keyof typeof SETTINGS;
+
+/** Keys that hold a list, and what the lists are called where they are collected. */
+export const LISTS = {
+  'pressure.handlers': 'handlers',
+  'orchestrator.agents': 'roster',
+  'gate.heavy': 'heavy',
+} as const;
 
 export const SETTING_KEYS = Object.keys(SETTINGS) as readonly SettingKey[];
 
@@ -47,6 +56,9 @@ const UNITS: Readonly<Record<SettingType, string | undefined>> = {
   alert_level: undefined,
   kernel_ceiling: undefined,
   estimator: undefined,
+  gate_answer: undefined,
+  gate_failure: undefined,
+  gate_bash: undefined,
   boolean: undefined,
   integer: undefined,
   megabytes: 'MB',

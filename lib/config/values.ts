@@ -1,6 +1,15 @@
 /** What value does the text of a setting stand for, and what may it be? The same text rules for files, variables and flags. */
 import { GIB, MIB, parseDuration, parseSize } from '../units.ts';
-import { ALERT_LEVELS, ESTIMATOR_CHOICES, KERNEL_CEILINGS, PROFILES, RETRY_POLICIES } from './setting.ts';
+import {
+  ALERT_LEVELS,
+  ESTIMATOR_CHOICES,
+  GATE_ANSWERS,
+  GATE_BASH,
+  GATE_FAILURES,
+  KERNEL_CEILINGS,
+  PROFILES,
+  RETRY_POLICIES,
+} from './setting.ts';
 import type { Setting, SettingType, SettingValue } from './setting.ts';
 
 /** A value, or what is wrong with the text. */
@@ -25,6 +34,9 @@ const FACTORS: Readonly<Record<SettingType, (unit: string) => number | undefined
   alert_level: () => undefined,
   kernel_ceiling: () => undefined,
   estimator: () => undefined,
+  gate_answer: () => undefined,
+  gate_failure: () => undefined,
+  gate_bash: () => undefined,
   boolean: () => undefined,
   integer: (unit) => (unit === '' ? 1 : undefined),
   megabytes: (unit) => sizeFactor(unit, MIB),
@@ -48,6 +60,9 @@ const NAMES: Readonly<Record<SettingType, string>> = {
   alert_level: 'level of alerts',
   kernel_ceiling: 'choice of a kernel ceiling',
   estimator: 'estimator',
+  gate_answer: 'answer of the gate',
+  gate_failure: 'answer of a broken gate',
+  gate_bash: 'rule for heavy commands',
   boolean: 'yes or no',
   integer: 'whole number',
   megabytes: 'number of MB',
@@ -79,13 +94,20 @@ export function parseValue(setting: Setting, text: string): Parsed {
   return parseNumber(setting, word);
 }
 
+const WORDS: Partial<Readonly<Record<SettingType, readonly string[]>>> = {
+  profile: PROFILES,
+  alert_level: ALERT_LEVELS,
+  kernel_ceiling: KERNEL_CEILINGS,
+  retry_policy: RETRY_POLICIES,
+  estimator: ESTIMATOR_CHOICES,
+  gate_answer: GATE_ANSWERS,
+  gate_failure: GATE_FAILURES,
+  gate_bash: GATE_BASH,
+};
+
 /** The words that a setting of this type takes; undefined where it takes no words. */
 export function wordsOf(type: SettingType): readonly string[] | undefined {
-  if (type === 'profile') return PROFILES;
-  if (type === 'alert_level') return ALERT_LEVELS;
-  if (type === 'kernel_ceiling') return KERNEL_CEILINGS;
-  if (type === 'estimator') return ESTIMATOR_CHOICES;
-  return type === 'retry_policy' ? RETRY_POLICIES : undefined;
+  return Object.hasOwn(WORDS, type) ? WORDS[type] : undefined;
 }
 
 function parseNumber(setting: Setting, word: string): Parsed<number> {

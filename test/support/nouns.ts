@@ -80,6 +80,15 @@ export function someSettings({ admission, ...change }: SettingsChange = {}): Set
       growthBytes: 100 * MIB,
       pastFreshBytes: 300 * MIB,
     },
+    gate: {
+      whenFull: 'deny',
+      waitMs: 0,
+      onFailure: 'allow',
+      unstartedMs: 120_000,
+      bash: 'off',
+      heavy: ['vitest', 'npm test'],
+      toolJobs: 0,
+    },
     agents: new Map(),
     ...change,
     admission: {
