@@ -1,11 +1,16 @@
 /** What is the result of an attempt that ended, or that could not be started? Its figures, and its end judged by what it left. */
+import { basename } from 'node:path';
 import { errorCode, type Failure } from '../failure.ts';
 import type { AttemptResult, Outcome } from '../model.ts';
+import { judgeAgentResult, saysHowItEnded } from '../policy/agent-result.ts';
 import { classifyEnd } from '../policy/cause.ts';
 import { TAIL_CHARS } from '../policy/death-texts.ts';
 import { judgeOutcome } from '../policy/outcome.ts';
 import { readTail } from '../probe/log-tail.ts';
 import type { AttemptEnd, AttemptSpec, AttemptView } from './engine.ts';
+
+/** A result holds the agent's whole last answer: it must fit in, or its line cannot be read. */
+const RESULT_CHARS = 1024 * 1024;
 
 /** What is known of an attempt beside how its process ended. */
 export interface EndedAttempt {
@@ -46,10 +51,12 @@ export function resultOfEnd(
     stderrTail: isOpen ? readTail(spec.stderrPath, TAIL_CHARS) : undefined,
     durationMs: atMs - view.startedMs,
   });
+  const said = judged.outcome === 'done' ? verdictOf(spec) : undefined;
+  const { outcome, reason, cause } = said === undefined ? judged : { ...judged, ...said };
   return {
     key: spec.key,
     attempt: spec.attempt,
-    outcome: judged.outcome,
+    outcome,
     exitCode,
     signal,
     startedMs: view.startedMs,
@@ -61,9 +68,22 @@ export function resultOfEnd(
     peakKind: view.peakKind,
     averageBytes: view.averageBytes,
     samples: view.samples,
-    reason: judged.reason,
-    cause: judged.cause,
+    reason,
+    cause,
   };
+}
+
+/** What an agent that exited 0 says of itself in its last words; undefined: nothing against it, or it is none that we know. */
+function verdictOf({
+  command,
+  stdoutPath,
+}: AttemptSpec): Pick<AttemptResult, 'outcome' | 'reason' | 'cause'> | undefined {
+  const program = basename(typeof command === 'string' ? '' : (command[0] ?? ''));
+  if (!saysHowItEnded(program)) return undefined;
+  const verdict = judgeAgentResult(program, readTail(stdoutPath, RESULT_CHARS) ?? '');
+  return verdict?.succeeded === false
+    ? { outcome: 'failed', reason: `exit 0, but ${verdict.reason}`, cause: 'failed' }
+    : undefined;
 }
 
 /** The result of an attempt that could not be started. */
