@@ -34,6 +34,8 @@ export interface Started {
 export interface Lab extends World {
   readonly start: (script: string, args: readonly string[], options?: StartOptions) => Started;
   readonly run: (script: string, args: readonly string[], options?: StartOptions) => Promise<Ended>;
+  /** The same for a program by its words. */
+  readonly startFile: (words: readonly string[], options?: StartOptions) => Started;
   /** A process that does nothing but live. */
   readonly hold: () => ChildProcess & { readonly pid: number };
   /** Writes a file of the project and answers its path; a text that begins with `#!` may be executed. */
@@ -61,8 +63,9 @@ export function makeLab(): Lab {
   const file = (name: string): string => join(world.project, name);
   const lab: Lab = {
     ...world,
-    start: (script, args, options) => {
-      const started = startProgram([...world.words(script), ...args], world, options);
+    start: (script, args, options) => lab.startFile([...world.words(script), ...args], options),
+    startFile: (words, options) => {
+      const started = startProgram(words, world, options);
       children.push(started.child);
       return started;
     },

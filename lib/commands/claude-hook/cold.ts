@@ -1,0 +1,12 @@
+/** What does a hook need so rarely that it must not cost anything until then? In the bundle each of these is a text that is only parsed when it is asked for. */
+
+import type * as Cli from '../../cli.ts';
+import type * as Refresh from './refresh.ts';
+
+export function loadRefresh(): Promise<typeof Refresh> {
+  return import('./refresh.ts');
+}
+
+export function loadCli(): Promise<typeof Cli> {
+  return import('../../cli.ts');
+}
