@@ -22,6 +22,16 @@ await main({
       summary: 'is everything there, and does it hold? 0 yes, 20 with warnings, 2 something must be mended',
       load: () => import('../lib/commands/coordinator-setup/validate.ts').then((m) => m.run),
     },
+    install: {
+      summary: "puts hooks, agent, wrappers, environment and settings into a project of Claude Code's",
+      args: '[PROJECT]',
+      load: () => import('../lib/commands/coordinator-setup/install.ts').then((m) => m.run),
+    },
+    uninstall: {
+      summary: "takes back what install made; the client's settings are as they were before",
+      args: '[PROJECT]',
+      load: () => import('../lib/commands/coordinator-setup/uninstall.ts').then((m) => m.run),
+    },
     reset: {
       summary: 'removes what apply and create-startup made and nobody changed since; the rest is named',
       flags: { dir },
@@ -36,6 +46,7 @@ await main({
   },
   examples: [
     'npx tsx scripts/coordinator-setup.ts apply --project ~/shop',
-    'npx tsx scripts/coordinator-setup.ts validate',
+    'npx tsx scripts/coordinator-setup.ts install ~/shop',
+    'npx tsx scripts/coordinator-setup.ts validate --project ~/shop',
   ],
 });

@@ -1,9 +1,10 @@
-/** Are the shipped settings file and the README's settings table what the schema says? Writes them, or with --check only looks. */
+/** Are the shipped settings file, the README's settings table and the plugin's hooks what the code says? Writes them, or with --check only looks. */
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defaultFile, withSettingsSection } from '../lib/config/document.ts';
-import { SETTINGS_FILE } from '../lib/config/load.ts';
+import { SETTINGS_FILE, loadSettings } from '../lib/config/load.ts';
 import { readText, replaceFile } from '../lib/files.ts';
+import { pluginHooks } from '../lib/policy/client-hooks.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const onlyCheck = process.argv.includes('--check');
@@ -11,7 +12,18 @@ const onlyCheck = process.argv.includes('--check');
 const settingsFile = join(root, SETTINGS_FILE);
 const readmeFile = join(root, 'README.md');
 const readme = readText(readmeFile);
+const { settings } = await loadSettings({
+  homeDir: undefined,
+  projectDir: '/nowhere',
+  env: {},
+  overrides: {},
+  machineTotalBytes: 2 ** 34,
+});
 const wanted = [
+  {
+    path: join(root, 'hooks', 'hooks.json'),
+    text: `${JSON.stringify(pluginHooks(settings.gate), undefined, 2)}\n`,
+  },
   { path: settingsFile, text: defaultFile() },
   ...(readme === undefined ? [] : [{ path: readmeFile, text: withSettingsSection(readme) }]),
 ];

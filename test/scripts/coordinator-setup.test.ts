@@ -23,7 +23,7 @@ function tree(): Record<string, string> {
 
 describe('the table of calls', () => {
   it.each<[string[], number, RegExp, RegExp]>([
-    [[], 2, /^$/, /needs a sub-command: apply, check, validate, reset, create-startup/],
+    [[], 2, /^$/, /needs a sub-command: apply, check, validate, install, uninstall, reset, create-startup/],
     [['toString'], 2, /^$/, /no sub-command `toString`/],
     [['aply'], 2, /^$/, /did you mean apply\?/],
     [['apply', '--force'], 2, /^$/, /no flag `--force`/],

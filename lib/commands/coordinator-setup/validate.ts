@@ -11,6 +11,7 @@ import { leanCommand } from '../../probe/toolkit.ts';
 import { projectPaths } from '../../state/paths.ts';
 import { openContext, type Context } from '../context.ts';
 import { answerItems, prepareFile, type Prepare } from './common.ts';
+import { hookItems } from './hook-items.ts';
 
 const CODES = { ok: EXIT.ok, warning: EXIT.warning, fault: EXIT.mend } satisfies Record<ItemState, ExitCode>;
 
@@ -35,6 +36,7 @@ export async function run(call: Call): Promise<Answer> {
         ...(missing && { hint: 'install it or mend its command in the settings' }),
       };
     }),
+    ...hookItems(call, context),
     preloadItem(context),
     leanItem(),
     {
