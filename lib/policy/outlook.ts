@@ -1,0 +1,168 @@
+/** Do the agents that run, and one more, stay within the budget at every later moment? The forecasts of all, pooled. */
+import { formatBytes } from '../units.ts';
+import { futureOf, type ForecastTask, type Future } from './forecast.ts';
+
+/** An agent with its forecast. */
+export interface Expected {
+  readonly task: ForecastTask;
+  readonly future: Future;
+}
+
+/** Sums over agents, cell by cell: means, variances and third central moments of independent agents add up. */
+export interface Outlook {
+  readonly future: Future;
+  /** What they hold now. */
+  readonly currentBytes: number;
+}
+
+export interface ForecastSettings {
+  /** How many standard deviations above the mean must fit. */
+  readonly caution: number;
+  /** What is expected of an agent while nothing at all is known. */
+  readonly priorBytes: number;
+}
+
+/** How much of the skewness counts: a sum in which one rare giant hides needs more than its variance says (Cornish and Fisher). */
+const SKEW_WEIGHT = 0.4;
+/** Cells of time: fine at first, coarse towards the end of the longest run that is possible. */
+const CELLS = 32;
+const LEAST_HORIZON_MS = 1000;
+
+/** The offsets between which the cells lie, for these agents: up to the longest time that one of them may still take. */
+export function planOffsets(tasks: readonly ForecastTask[]): Float64Array {
+  let horizonMs = LEAST_HORIZON_MS;
+  for (const { ageMs, past } of tasks) {
+    for (const pool of [past.stream, past.kind, past.others])
+      for (const { durationMs } of pool) horizonMs = Math.max(horizonMs, durationMs - ageMs);
+  }
+  return Float64Array.from({ length: CELLS + 1 }, (_, at) => horizonMs * (at / CELLS) ** 2);
+}
+
+/** Forecasts of all; agents that are to start with the same past share one. */
+export function expectAll(
+  tasks: readonly ForecastTask[],
+  offsetsMs: Float64Array,
+  { priorBytes }: ForecastSettings,
+): Expected[] {
+  const fresh = new Map<object, { peakBytes: number; future: Future }>();
+  return tasks.map((task) => {
+    const isPlain = task.ageMs === 0 && task.past.stream.length === 0;
+    const known = isPlain ? fresh.get(task.past.kind) : undefined;
+    if (known?.peakBytes === task.peakBytes) return { task, future: known.future };
+    const future = futureOf(task, offsetsMs, priorBytes);
+    if (isPlain) fresh.set(task.past.kind, { peakBytes: task.peakBytes, future });
+    return { task, future };
+  });
+}
+
+/** Nobody yet. */
+export function emptyOutlook(): Outlook {
+  const zeros = () => new Float64Array(CELLS);
+  return { future: { mean: zeros(), variance: zeros(), third: zeros() }, currentBytes: 0 };
+}
+
+/** With one more. */
+export function withAgent(outlook: Outlook, { task, future }: Expected): Outlook {
+  const plus = (one: Float64Array, other: Float64Array) =>
+    one.map((value, cell) => value + (other[cell] ?? 0));
+  return {
+    future: {
+      mean: plus(outlook.future.mean, future.mean),
+      variance: plus(outlook.future.variance, future.variance),
+      third: plus(outlook.future.third, future.third),
+    },
+    currentBytes: outlook.currentBytes + task.currentBytes,
+  };
+}
+
+/** The most that they need together at any later moment, with the caution asked for; at least what they hold now. */
+export function neededBytes({ future, currentBytes }: Outlook, caution: number, more?: Future): number {
+  const { mean, variance, third } = future;
+  let most = currentBytes;
+  for (let cell = 0; cell < mean.length; cell += 1) {
+    const spread = (variance[cell] ?? 0) + (more?.variance[cell] ?? 0);
+    const skew = Math.max(0, (third[cell] ?? 0) + (more?.third[cell] ?? 0));
+    const extra = spread > 0 ? caution * (Math.sqrt(spread) + (SKEW_WEIGHT * skew) / spread) : 0;
+    most = Math.max(most, (mean[cell] ?? 0) + (more?.mean[cell] ?? 0) + extra);
+  }
+  return most;
+}
+
+/** What one agent is expected to be at most from now on, by itself. */
+export function expectedPeakBytes({ task, future }: Expected, caution: number): number {
+  return Math.round(neededBytes({ future, currentBytes: task.currentBytes }, caution));
+}
+
+/**
+ * What each of them is charged: what it holds, and its part of what all of them may still need together; one past its peak
+ * is charged no more than it holds. The charges add up to what the pool needs.
+ */
+export function chargesOf(expected: readonly Expected[], caution: number): Map<string, number> {
+  const pool = expected.reduce(withAgent, emptyOutlook());
+  const promised = neededBytes(pool, caution) - pool.currentBytes;
+  const wants = expected.map((one) => expectedPeakBytes(one, caution) - one.task.currentBytes);
+  const all = wants.reduce((sum, want) => sum + Math.max(0, want), 0);
+  return new Map(
+    expected.map(({ task }, at) => [
+      task.key,
+      Math.round(task.currentBytes + (all > 0 ? (promised * Math.max(0, wants[at] ?? 0)) / all : 0)),
+    ]),
+  );
+}
+
+/** One candidate's answer. */
+export interface ForecastAnswer {
+  readonly key: string;
+  readonly decision: 'start' | 'wait';
+  /** What the pool needs more with it than without: what an admission must find free, and promises. */
+  readonly marginalBytes: number;
+  /** What it is expected to be at most by itself. */
+  readonly peakBytes: number;
+  readonly reason: string;
+}
+
+export interface ForecastDecision {
+  readonly answers: readonly ForecastAnswer[];
+  /** What those that run need together from now on, at most. */
+  readonly neededBytes: number;
+  /** What each of those that run is charged. */
+  readonly charges: ReadonlyMap<string, number>;
+}
+
+/**
+ * Which of the candidates may start, in their order, given what those that run are still going to need: one starts if the
+ * pooled need with it stays within the budget at every later moment, or if nothing runs. Pure: `run` and the simulator call it.
+ */
+export function forecastAdmission(facts: {
+  readonly running: readonly ForecastTask[];
+  readonly candidates: readonly ForecastTask[];
+  readonly budgetBytes: number;
+  readonly settings: ForecastSettings;
+}): ForecastDecision {
+  const { running, candidates, budgetBytes, settings } = facts;
+  const offsetsMs = planOffsets([...running, ...candidates]);
+  const expected = expectAll(running, offsetsMs, settings);
+  let pool = expected.reduce(withAgent, emptyOutlook());
+  let live = running.length;
+  const needed = neededBytes(pool, settings.caution);
+  const answers = expectAll(candidates, offsetsMs, settings).map((one): ForecastAnswer => {
+    const before = neededBytes(pool, settings.caution);
+    const after = neededBytes(pool, settings.caution, one.future);
+    const starts = live === 0 || after <= budgetBytes;
+    if (starts) {
+      pool = withAgent(pool, one);
+      live += 1;
+    }
+    const peakBytes = expectedPeakBytes(one, settings.caution);
+    const what = `with it up to ${formatBytes(after)} of ${formatBytes(budgetBytes)} at the busiest moment to come`;
+    const alone = live === 1 && starts ? 'nothing else runs; ' : '';
+    return {
+      key: one.task.key,
+      decision: starts ? 'start' : 'wait',
+      marginalBytes: Math.max(0, Math.round(after - before)),
+      peakBytes,
+      reason: `${alone}expected to need ${formatBytes(peakBytes)}; ${what}`,
+    };
+  });
+  return { answers, neededBytes: Math.round(needed), charges: chargesOf(expected, settings.caution) };
+}
