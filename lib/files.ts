@@ -136,11 +136,11 @@ function lookFor(path: string): Stats | 'absent' | undefined {
 
 /** Of a path at which nothing was found. */
 function isSurelyAbsent(path: string): boolean {
-  for (let at = dirname(path); ; at = dirname(at)) {
-    // `.` is found only in a folder.
-    if (existsSync(`${at}/.`)) return true;
-    if (existsSync(at) || dirname(at) === at) return false;
-  }
+  // `.` is found only in a folder.
+  const isFolder = (at: string): boolean => existsSync(`${at}/.`);
+  if (isFolder(dirname(path))) return true;
+  for (let at = dirname(path); dirname(at) !== at; at = dirname(at)) if (existsSync(at)) return isFolder(at);
+  return true;
 }
 
 /** Whether something is at this path (a dangling link counts as nothing). */

@@ -82,7 +82,7 @@ export function stopsAtOnce(bytes: number, limitBytes: number | undefined): bool
 const FASTEST_BYTES_PER_MS = (2 * 1024 ** 3) / 1000;
 const SHORTEST_MS = 5;
 /** For the sake of an agent's age alone nobody is woken more often: a look costs the runner half a millisecond (bench/overhead). */
-const YOUNGEST_MS = 100;
+const YOUNGEST_MS = 150;
 
 /**
  * How long may the sampler sleep? Half of the smallest headroom over the fastest growth to be expected: the assumed fastest
