@@ -61,7 +61,7 @@ export class Member {
       statm: openKept(`${folder}/statm`, leave),
       children: openKept(`${folder}/task/${pid}/children`, leave),
     };
-    const facts = whileDescriptors(() => readStat(pid, root));
+    const facts = statOf(pid, root, leave);
     const isWanted = facts && facts.state !== 'Z' && (startTicks ?? facts.startTicks) === facts.startTicks;
     if (isWanted) return new Member(facts, root, fds);
     closeAll(fds);
@@ -125,6 +125,17 @@ export class Member {
     closeAll({ statm: this.#statmFd, children: this.#childrenFd });
     this.#statmFd = undefined;
     this.#childrenFd = undefined;
+  }
+}
+
+/** Who it is. Where its own two files took the last descriptors, none are kept from then on. */
+function statOf(pid: number, root: string, leave: DescriptorLeave): StatFacts | undefined {
+  try {
+    return readStat(pid, root);
+  } catch (error) {
+    if (!isExhausted(error)) throw error;
+    leave.keep = false;
+    return undefined;
   }
 }
 

@@ -123,7 +123,7 @@ test('what a killed run could not write comes from its joblog into the next runâ
 
   const short = streamsFile(
     lab,
-    [{ id: 'B', issue: 1, kind: 'tester', command: hold(50, 50) }],
+    [{ id: 'B', issue: 1, kind: 'tester', command: hold(50, 400) }],
     'short.yaml',
   );
   const next = await lab.run('coordination-memory', [
