@@ -129,11 +129,19 @@ export function estimateFromHistory(
     return undefined;
   const estimate = estimatePeak(peaks, priorBytes, { ...estimateRules(feedback), limitBytes });
   if (estimate.from === 'prior') return undefined;
-  const reason = estimate.reason
-    .replace(' of this kind', ` of ${like.kind}`)
-    .replace(' of this tool', ` of ${like.tool}`)
+  return { ...estimate, reason: reasonWords(estimate.reason, like, isWritten) };
+}
+
+/** The reason of an estimate with the names of what it is about. */
+export function reasonWords(
+  reason: string,
+  { kind, tool }: Pick<Like, 'kind' | 'tool'>,
+  isWritten: boolean,
+): string {
+  return reason
+    .replace(' of this kind', ` of ${kind}`)
+    .replace(' of this tool', ` of ${tool}`)
     .replace('from what is alike', isWritten ? 'from its kind and the written figure' : 'from what is alike');
-  return { ...estimate, reason };
 }
 
 /** Without what other kinds needed. */

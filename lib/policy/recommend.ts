@@ -4,7 +4,7 @@ import type { FeedbackSettings } from '../settings-model.ts';
 import { formatBytes, MIB } from '../units.ts';
 import { calibrate, estimatePeak, type PeakEstimate } from './estimate.ts';
 import { EMPTY_WINDOW, neededBytes, peakWindow } from './estimators.ts';
-import { estimateRules, ofKindAlone, tellsNeed, type HistoryIndex } from './past-index.ts';
+import { estimateRules, ofKindAlone, reasonWords, tellsNeed, type HistoryIndex } from './past-index.ts';
 
 /** What a kind should be set to. */
 export interface Recommendation {
@@ -51,7 +51,7 @@ export function recommend(
     const memoryBytes = Math.max(LEAST_BYTES, Math.ceil(estimate.bytes / MIB) * MIB);
     const { confidence, coveredShare } = estimate;
     const aboveShare = coveredShare === undefined ? undefined : 1 - coveredShare;
-    const reason = estimate.reason.replace(' of this kind', ` of ${kind}`);
+    const reason = reasonWords(estimate.reason, { kind, tool }, nowBytes !== undefined);
     return [
       {
         kind,
