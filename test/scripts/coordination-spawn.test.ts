@@ -92,10 +92,10 @@ describe('a hundred callers at once with a budget for seven', () => {
 
   it('never exceed it when callers are killed at random, and what is left can be had afterwards', async () => {
     const lab = makeLab();
-    const storm = Array.from({ length: 60 }, (_, n) => {
+    const storm = Array.from({ length: 30 }, (_, n) => {
       const words = ['shop', 'spawn', `12/S${n}`, '--pid', String(lab.hold().pid), ...BUDGET];
       const caller = lab.start(NAME, words);
-      setTimeout(() => caller.child.kill('SIGKILL'), Math.random() * 4000);
+      setTimeout(() => caller.child.kill('SIGKILL'), Math.random() * 2000);
       return caller.ended;
     });
     const most = await mostLive(lab, Promise.all(storm));
@@ -110,9 +110,9 @@ describe('a hundred callers at once with a budget for seven', () => {
   it('never exceed it when the agents are killed at random, and a dead one’s share is free at once', async () => {
     const lab = makeLab();
     const deaths: NodeJS.Timeout[] = [];
-    const storm = Array.from({ length: 60 }, (_, n) => {
+    const storm = Array.from({ length: 30 }, (_, n) => {
       const holder = lab.hold();
-      deaths.push(setTimeout(() => holder.kill('SIGKILL'), Math.random() * 6000));
+      deaths.push(setTimeout(() => holder.kill('SIGKILL'), Math.random() * 3000));
       return spawnFor(lab, `12/S${n}`, holder.pid);
     });
     expect(await mostLive(lab, Promise.all(storm))).toBeLessThanOrEqual(FITS);
