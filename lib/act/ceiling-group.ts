@@ -166,13 +166,16 @@ export function sweepGroups(facts: {
   readonly self: ProcessIdentity;
   readonly isAlive: (identity: ProcessIdentity) => boolean | undefined;
   readonly endsMembersOf?: (id: string) => boolean;
+  /** Ids whose agent has ended, though whoever made its group may still live. */
+  readonly hasEnded?: (id: string) => boolean;
   readonly root?: string;
 }): SweptGroups {
   const removed: string[] = [];
   const left: SweptGroups['left'][number][] = [];
   for (const group of findGroups((name) => name.startsWith(PREFIX), facts.root)) {
     const owner = ownerOf(group.folder, facts.self);
-    if (owner === undefined || facts.isAlive(owner.run) !== false) continue;
+    if (owner === undefined) continue;
+    if (facts.isAlive(owner.run) !== false && facts.hasEnded?.(owner.id) !== true) continue;
     const handle = openGroupHandle(group, undefined);
     if (facts.endsMembersOf?.(owner.id) === true) handle.killAll();
     const processes = handle.procs();

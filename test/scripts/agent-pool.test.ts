@@ -3,6 +3,7 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { PoolState } from '../../lib/pool-model.ts';
+import { findGroups } from '../../lib/probe/group-state.ts';
 import { callSource } from '../support/call-script.ts';
 import {
   eventsOf,
@@ -56,6 +57,11 @@ const pool = (lab: Lab): PoolState =>
   JSON.parse(readFileSync(join(lab.state, 'pool', 'pool.json'), 'utf8')) as PoolState;
 const begun = (lab: Lab): string[] => lab.read('begun').split('\n').filter(Boolean);
 
+/** Whether the kernel still has a group of its own for one of these agents. */
+function hasGroup(leases: readonly string[]): boolean {
+  return findGroups((name) => leases.some((id) => name.includes(id))).length > 0;
+}
+
 function expectNothingLeft(lab: Lab): void {
   expect([lab.leases(), lab.processes(), readdirSync(join(lab.state, 'pool', 'agents'))]).toEqual([
     [],
@@ -95,6 +101,7 @@ describe('live agents', () => {
   it('take one task after another, each caller its own answer, and go with all that is theirs', async () => {
     const lab = makePool();
     const first = call(lab, 'submit', '--id', 't1', 'one');
+    const leases = pool(lab).agents.map(({ leaseId }) => leaseId);
     expect([first.status, valuesOf(first)['answer']]).toEqual([0, expect.stringMatching(/^\d+ one$/)]);
     const pid = Number(/^\d+/.exec(valuesOf(first)['answer'] ?? '')?.[0]);
     expect(call(lab, 'submit', '--raw', 'two\nlines').stdout).toBe(`${pid} two\nlines\n`);
@@ -116,9 +123,12 @@ describe('live agents', () => {
     const died = call(lab, 'submit', '--id', 't2', 'die');
     expect([died.status, valuesOf(died)['outcome']]).toEqual([75, 'died']);
     expect(call(lab, 'result', 't2').status).toBe(75);
+    expect([leases.length, hasGroup(leases)]).toEqual([1, false]);
     expect(call(lab, 'submit', '--id', 't2', '--raw', 'done').stdout).toMatch(/^\d+ done\n$/);
     expect(begun(lab).filter((task) => task === 't1')).toEqual(['t1']);
-    expect(valuesOf(call(lab, 'stop', '--all'))).toMatchObject({ stopped: '1', left: '0' });
+    call(lab, 'stop', '--all');
+    expect(call(lab, 'submit', '--retry', '1', 'die').status).toBe(75);
+    expect(lab.leases()).toEqual([]);
     expectNothingLeft(lab);
   });
 
@@ -139,8 +149,10 @@ describe('live agents', () => {
 
     const given = start(lab, 'submit', 'sleep 60000');
     await waitFor(() => begun(lab).length === 3, 'the next long task to begin');
+    const own = pool(lab).agents.map(({ leaseId }) => leaseId);
     given.child.kill('SIGINT');
     expect((await given.ended).status).toBe(130);
+    expect([own.length, hasGroup(own)]).toEqual([1, false]);
     expectNothingLeft(lab);
   });
 
@@ -203,9 +215,9 @@ describe('places', () => {
     const ended = await Promise.all(Array.from({ length: 6 }, () => start(lab, ...request).ended));
     const given = ended.filter(({ status }) => status === 0);
     expect(new Set(given.map((one) => valuesOf(one)['agent'])).size).toBe(4);
-    expect(ended.filter(({ status }) => status === 75).map((one) => valuesOf(one))).toEqual(
-      Array(2).fill(expect.objectContaining({ decision: 'wait', limited_by: 'pool.size', reason: expect.stringContaining('4 of 4 agents') as string })),
-    );
+    const refused = ended.filter(({ status }) => status === 75).map((one) => valuesOf(one));
+    expect(refused.map(({ decision, limited_by: limit }) => [decision, limit])).toEqual(Array(2).fill(['wait', 'pool.size']));
+    expect(refused[0]?.['reason']).toContain('4 of 4 agents');
     expect(call(lab, 'request', '--kind', 'own', '--memory', '900GB', '--set', 'pool.size=9').status).toBe(30);
     owner.kill('SIGKILL');
     await waitFor(() => !isRunning(owner.pid), 'the end of the owner');

@@ -131,5 +131,6 @@ export function dropLeases(pool: Pool, ids: readonly string[]): void {
 /** The kernel's groups of agents that have ended. */
 export function dropGroups(pool: Pool, ids: ReadonlySet<string>): void {
   const { isAlive, self } = pool.liveness;
-  sweepGroups({ self, isAlive, endsMembersOf: (id) => ids.has(id) });
+  const isOne = (id: string): boolean => ids.has(id);
+  sweepGroups({ self, isAlive, endsMembersOf: isOne, hasEnded: isOne });
 }
