@@ -26,6 +26,12 @@ export function readIdentity(pid: number, root = ''): ProcessIdentity | undefine
   };
 }
 
+/** Whether nobody but perhaps a zombie has this pid; `false` also where somebody has it whom we may not look at. */
+export function isVacant(pid: number, root = ''): boolean {
+  const found = readStart(pid, root);
+  return found !== 'hidden' && (found === undefined || DEAD_STATES.has(found.state));
+}
+
 /** Our own identity. Throws a Failure where /proc doesn't show it. */
 export function readSelf(root = ''): ProcessIdentity {
   const pid = root === '' ? process.pid : parseInt(readShortFile(`${root}/proc/self/stat`), 10);

@@ -124,6 +124,11 @@ describe('eight calls at once where three fit', () => {
     expect(heard(await callHook(lab, 'pre-tool-use', asks('T4'))).decision).toBe('deny');
     holder.kill('SIGKILL');
     await waitFor(() => holder.signalCode !== null, 'its death');
+    // What its last hooks tell comes too late: nothing is reserved for nobody.
+    const late = { agent_id: AGENT, agent_type: 'general-purpose' };
+    const after = { client: holder.pid };
+    expect(heard(await callHook(lab, 'subagent-start', late, after))).toEqual({});
+    expect(heard(await callHook(lab, 'pre-tool-use', asks('T5'), after))).toEqual({});
     expect(heard(await callHook(lab, 'pre-tool-use', asks('T4')))).toEqual({});
     expect(shares(lab)).toEqual(['T4 - starting']);
   });
@@ -259,8 +264,13 @@ describe('heavy commands of a shell while memory is critical', () => {
 
   it('run with few jobs from the beginning of the session where the settings say so', async () => {
     const lab = labWith('gate:\n  tool_jobs: 2\n');
-    const file = lab.write('env.sh', '');
+    const file = lab.write('env.sh', 'export OTHERS=1\n');
     heard(await callHook(lab, 'session-start', {}, { env: { CLAUDE_ENV_FILE: file } }));
-    expect(lab.shell('sh', `. ${file}; echo $CARGO_BUILD_JOBS $VITEST_MAX_WORKERS`).stdout).toBe('2 2\n');
+    const once = lab.read('env.sh');
+    heard(await callHook(lab, 'session-start', {}, { env: { CLAUDE_ENV_FILE: file } }));
+    expect(lab.read('env.sh')).toBe(once);
+    expect(lab.shell('sh', `. ${file}; echo $OTHERS $CARGO_BUILD_JOBS $VITEST_MAX_WORKERS`).stdout).toBe(
+      '1 2 2\n',
+    );
   });
 });

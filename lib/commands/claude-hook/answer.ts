@@ -2,7 +2,7 @@
 import { isAbsolute } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT, Failure } from '../../failure.ts';
-import { replaceFile } from '../../files.ts';
+import { appendText, readText } from '../../files.ts';
 import {
   adviceText,
   heavyText,
@@ -69,6 +69,10 @@ async function answerEvent(
   }
 
   const place = openHookPlace(env);
+  if (place.clientIsGone()) {
+    saidNothing();
+    return undefined;
+  }
   switch (event.event) {
     case 'answered':
     case 'failed':
@@ -162,8 +166,9 @@ function keepJobs({ env, settings }: GateWorld): void {
   const variables = jobVariables(settings.gate.toolJobs);
   const path = env['CLAUDE_ENV_FILE'];
   if (variables.length === 0 || path === undefined || !isAbsolute(path)) return;
-  // Names of ours and whole numbers: there is nothing to quote.
-  replaceFile(path, variables.map(([name, value]) => `export ${name}=${value}\n`).join(''));
+  // Names of ours and whole numbers: there is nothing to quote. Other hooks write into the same file.
+  const lines = variables.map(([name, value]) => `export ${name}=${value}\n`).join('');
+  if (!(readText(path) ?? '').includes(lines)) appendText(path, lines);
 }
 
 /** Sub-agents share their client's tree, so what is written down is the tree's, and says so. */

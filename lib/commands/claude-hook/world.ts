@@ -4,7 +4,7 @@ import { isAbsolute } from 'node:path';
 import { Failure } from '../../failure.ts';
 import type { Liveness } from '../../lock.ts';
 import type { MemorySnapshot, ProcessIdentity } from '../../model.ts';
-import { isAlive, readSelf } from '../../probe/identity.ts';
+import { isAlive, isVacant, readSelf } from '../../probe/identity.ts';
 import { readMemory, readMemoryAnywhere } from '../../probe/memory.ts';
 import { readProcessTable } from '../../probe/processes.ts';
 import { readGateRules, type GateRules } from '../../state/gate-settings.ts';
@@ -21,6 +21,8 @@ export interface HookPlace {
   readonly liveness: () => Liveness;
   /** The client in whose process sub-agents live; undefined: it cannot be told, and only time ends a share. */
   readonly client: () => ProcessIdentity | undefined;
+  /** It was killed while its hook started: nobody hears an answer, and nothing may be reserved for it any more. */
+  readonly clientIsGone: () => boolean;
 }
 
 /** What an event needs by which something is decided. */
@@ -35,14 +37,19 @@ export function openHookPlace(env: NodeJS.ProcessEnv): HookPlace {
   const named = env['CLAUDE_PROJECT_DIR'];
   const homeDir = env['HOME'] || homedir() || undefined;
   let self: ProcessIdentity | undefined;
-  let client: { readonly found: ProcessIdentity | undefined } | undefined;
+  let found: { readonly client: ProcessIdentity | undefined } | undefined;
+  const client = (): ProcessIdentity | undefined =>
+    (found ??= { client: findOwner(undefined, env, readProcessTable) }).client;
+  const pid = env['CLAUDE_PID'] ?? '';
   return {
     env,
     homeDir,
     projectDir: named !== undefined && isAbsolute(named) ? named : process.cwd(),
     stateDir: () => stateDir(env, homeDir),
     liveness: () => ({ self: (self ??= readSelf()), isAlive }),
-    client: () => (client ??= { found: findOwner(undefined, env, readProcessTable) }).found,
+    client,
+    // By the look at it that is kept: whoever dies after that leaves a share with a dead owner, which counts nothing.
+    clientIsGone: () => /^\d{1,7}$/.test(pid) && client()?.pid !== Number(pid) && isVacant(Number(pid)),
   };
 }
 
