@@ -18,7 +18,8 @@ export async function run(call: Call): Promise<Answer> {
   const context = await openContext(call);
   if (word === undefined) {
     const paths = projectPaths(context.projectDir, call.subject);
-    return explainPlan(context, paths, await planStreams(call, context, paths));
+    const plan = await planStreams(call, context, paths, undefined, { mayLackCommands: true });
+    return explainPlan(context, paths, plan);
   }
   const count = wholeNumber('N', word, 1, 100_000);
   const need = readNeed(call, context);

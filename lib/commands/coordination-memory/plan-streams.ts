@@ -29,12 +29,16 @@ export interface Planned {
   readonly budgetBytes: number | undefined;
 }
 
-/** Loads and orders the streams of a call, or those that are given. @throws Failure (2) with every fault at once. */
+/**
+ * Loads and orders the streams of a call, or those that are given. `mayLackCommands`: nothing is to start, so a kind without a
+ * command is a note and no fault: a client's own sub-agents need none. @throws Failure (2) with every fault at once.
+ */
 export async function planStreams(
   call: Call,
   context: Context,
   paths: EpicPaths,
   given?: StreamSource,
+  { mayLackCommands = false } = {},
 ): Promise<Planned> {
   const { settings } = context;
   const budgetBytes = flagBytes(call, 'budget');
@@ -80,8 +84,13 @@ export async function planStreams(
         : undefined;
     return { stream, ...needs, tool: like.tool, expectedMs: expectedMs(stream), isDone, impossible };
   });
-  if (faults.length > 0) throw new Failure([...new Set(faults)].join('\n'));
-  return { planned, notes: [...notes, ...past.notes], entries, budgetBytes };
+  if (faults.length > 0 && !mayLackCommands) throw new Failure([...new Set(faults)].join('\n'));
+  return {
+    planned,
+    notes: [...notes, ...past.notes, ...lackingCommands(faults.length)],
+    entries,
+    budgetBytes,
+  };
 }
 
 /** By what past attempts are compared with this stream. */
@@ -175,6 +184,13 @@ export function needsOf(
 export function kindOf(stream: Pick<Stream, 'kind' | 'command'>, settings: Settings): AgentKind | undefined {
   const own = settings.agents.get(stream.kind);
   return own ?? (stream.command === undefined ? settings.agents.get('default') : undefined);
+}
+
+function lackingCommands(count: number): string[] {
+  if (count === 0) return [];
+  return [
+    `no command is known for ${count} of the streams: a run needs one under agents: in .claude-pm.yaml, a client's own sub-agents do not`,
+  ];
 }
 
 function unknownKind(stream: Stream, settings: Settings): string {

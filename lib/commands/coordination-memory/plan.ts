@@ -11,7 +11,7 @@ export async function run(call: Call): Promise<Answer> {
   const context = await openContext(call);
   const paths = projectPaths(context.projectDir, call.subject);
 
-  const plan = await planStreams(call, context, paths);
+  const plan = await planStreams(call, context, paths, undefined, { mayLackCommands: true });
 
   return explainPlan(context, paths, plan);
 }
