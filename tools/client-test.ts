@@ -6,6 +6,7 @@
 import { spawnSync } from 'node:child_process';
 import { findClient, openScene } from './client/scene.ts';
 import { CLAIMS } from './client/claims.ts';
+import { WAYS } from './client/claims-ways.ts';
 
 /** Three agents of 256 MB fit, a fourth does not, whatever the machine. */
 const THREE_FIT = `memory_management:
@@ -38,9 +39,11 @@ async function testAll(path: string): Promise<void> {
   console.log(`client ${path} ${version.stdout.trim()}${isAlone() ? ', without network' : ''}`);
   let failed = 0;
   const only = process.argv.slice(2);
-  for (const { name, run } of CLAIMS.filter(
-    (test) => only.length === 0 || only.some((word) => test.name.includes(word)),
-  )) {
+  const chosen = [...CLAIMS, ...WAYS].filter(
+    ({ name }) => only.length === 0 || only.some((word) => name.includes(word)),
+  );
+  if (chosen.length === 0) throw new Error(`nothing is called so: ${only.join(', ')}`);
+  for (const { name, run } of chosen) {
     const scene = await openScene(path, THREE_FIT);
     try {
       await run(scene, (what, found, isSo) => {

@@ -12,7 +12,7 @@ export interface Test {
 export type Claim = (what: string, found: unknown, isSo: boolean) => void;
 
 /** A call that starts a sub-agent whose own turns are scripted. */
-function agent(script: Script, more: Readonly<Record<string, unknown>> = {}): Piece {
+export function agent(script: Script, more: Readonly<Record<string, unknown>> = {}): Piece {
   const input = {
     description: 'a part',
     prompt: `Go. ${scripted(script)}`,
@@ -22,18 +22,19 @@ function agent(script: Script, more: Readonly<Record<string, unknown>> = {}): Pi
   return { tool: 'Agent', input };
 }
 
-const working: Script = [[{ pauseMs: 3000 }, 'part done']];
+export const working: Script = [[{ pauseMs: 3000 }, 'part done']];
 const eight = (more: Readonly<Record<string, unknown>>): Piece[] =>
   Array.from({ length: 8 }, () => agent(working, more));
 
 /** Three of eight run, five hear why not, nothing is left. */
-async function threeOfEight(
+export async function threeOfEight(
   scene: Scene,
   claim: Claim,
   more: Readonly<Record<string, unknown>>,
+  words: readonly string[] = [],
 ): Promise<void> {
   const watch = scene.watch();
-  const { code, result } = await scene.start([eight(more), ['all finished']]).ended;
+  const { code, result } = await scene.start([eight(more), ['all finished']], words).ended;
   const ran = agentsSeen(scene).size;
   claim(
     'the session ends well',
@@ -52,7 +53,7 @@ async function threeOfEight(
   claim('all shares are back', scene.leases(), scene.leases().length === 0);
 }
 
-function agentsSeen(scene: Scene): Set<string> {
+export function agentsSeen(scene: Scene): Set<string> {
   return new Set(scene.requests().flatMap((request) => request.agent ?? []));
 }
 

@@ -15,7 +15,7 @@ import type { Lease } from '../../lib/model.ts';
 import { readExecutable } from '../../lib/probe/executable.ts';
 import { scripted, serveMessages, type Script, type SeenRequest } from './messages-api.ts';
 
-const ROOT = join(import.meta.dirname, '..', '..');
+export const ROOT = join(import.meta.dirname, '..', '..');
 
 /** The client of CLAUDE_BIN, else of PATH; undefined: there is none here. */
 export function findClient(env: NodeJS.ProcessEnv): string | undefined {
@@ -43,6 +43,8 @@ export interface Scene {
   readonly watch: () => { readonly most: () => number };
   readonly start: (script: Script, words?: readonly string[]) => Session;
   readonly resume: (session: string, words?: readonly string[]) => Session;
+  /** Answer of the client to a command that is no session. */
+  readonly ask: (words: readonly string[]) => { readonly code: number | null; readonly text: string };
   /** Answer of a script of ours. */
   readonly ours: (script: string, words: readonly string[]) => string;
   readonly close: () => void;
@@ -99,12 +101,17 @@ export async function openScene(client: string, rules: string): Promise<Scene> {
       seen = api.requests.length;
       let most = 0;
       const timer = setInterval(() => (most = Math.max(most, leases().length)), 20);
+      timer.unref();
       return {
         most: () => {
           clearInterval(timer);
           return most;
         },
       };
+    },
+    ask: (words) => {
+      const { status, stdout } = spawnSync(client, words, { cwd: project, env, encoding: 'utf8' });
+      return { code: status, text: stdout };
     },
     start: (script, words = []) => run([scripted(script), ...words]),
     resume: (session, words = []) => run([...words, '--resume', session]),
