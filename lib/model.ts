@@ -311,4 +311,6 @@ export interface AttemptResult {
   readonly reason: string;
   /** undefined where nobody judged it. */
   readonly cause?: Cause | undefined;
+  /** It was stopped for the machine's sake because its own run had let more start than fits: the machine itself is well. */
+  readonly isOverbooked?: boolean | undefined;
 }

@@ -18,6 +18,7 @@ const NAMED: Readonly<Record<string, Flag>> = {
 };
 const RUN: Readonly<Record<string, Flag>> = {
   ...STREAMS,
+  label: { value: 'NAME', meaning: 'figures that were imported under this name count, too' },
   resume: { meaning: 'only what the joblog does not show as done' },
 };
 const NEED: Readonly<Record<string, Flag>> = {

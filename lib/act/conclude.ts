@@ -16,7 +16,8 @@ const RESULT_CHARS = 1024 * 1024;
 export interface EndedAttempt {
   readonly spec: AttemptSpec;
   readonly kernelKillsBefore: number | undefined;
-  readonly stoppedByUs: { readonly outcome: Outcome; readonly reason: string } | undefined;
+  readonly stoppedByUs:
+    { readonly outcome: Outcome; readonly reason: string; readonly isOverbooked?: boolean } | undefined;
   /** Why a tool of it was ended at the limit; undefined: none was. */
   readonly toolStopped: string | undefined;
 }
@@ -70,6 +71,7 @@ export function resultOfEnd(
     samples: view.samples,
     reason,
     cause,
+    isOverbooked: stoppedByUs?.isOverbooked,
   };
 }
 

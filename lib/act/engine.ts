@@ -50,6 +50,10 @@ export interface AttemptView {
   readonly key: string;
   readonly pid: number;
   readonly startedMs: number;
+  /** When it was last measured. */
+  readonly lookedMs: number;
+  /** How long it was halted so far; its profile and its peak are told in its own time, which stands still meanwhile. */
+  readonly haltedMs: number;
   readonly currentBytes: number;
   /** What ending it would about free: what a reservation is compared with. */
   readonly privateBytes: number;

@@ -10,6 +10,7 @@ import { readIdentity } from '../probe/identity.ts';
 import { openTreeSampler, type TreeSample } from '../probe/sampler.ts';
 import type { AttemptEnd, AttemptSpec, AttemptView, Engine, Worker } from './engine.ts';
 import { launch, programOf } from './launch.ts';
+import { OwnTime } from './own-time.ts';
 import { openTreeStop, signalMembers, type TreeStop } from './signal-tree.ts';
 
 /** The variable that marks every process of an attempt, children and grandchildren included. */
@@ -29,6 +30,7 @@ interface Attempt {
   readonly worker: Worker;
   readonly group: GroupHandle | undefined;
   readonly startedMs: number;
+  readonly time: OwnTime;
   use: UseSoFar;
   sample: TreeSample | undefined;
   end: AttemptEnd | undefined;
@@ -85,6 +87,7 @@ export function openLocalEngine(
         worker,
         group,
         startedMs: nowMs,
+        time: new OwnTime(nowMs),
         use: NO_USE,
         sample: undefined,
         end: undefined,
@@ -126,7 +129,7 @@ export function openLocalEngine(
               rssBytes: sample.rssBytes,
               pssBytes,
               processes,
-              ageMs: nowMs - attempt.startedMs,
+              ageMs: attempt.time.ageMs(nowMs),
             });
           attempt.history.push({ atMs: nowMs, bytes: attempt.use.lastBytes });
           if (attempt.history.length > HISTORY_LENGTH) attempt.history.shift();
@@ -137,7 +140,7 @@ export function openLocalEngine(
           attempt.left = sample?.members.length ?? 0;
         if (attempt.stop && nowMs >= attempt.nextStopMs && attempt.end === undefined)
           stepStop(attempt, nowMs);
-        return view(attempt);
+        return view(attempt, nowMs);
       });
     },
     cancel(key, graceMs, nowMs) {
@@ -185,8 +188,10 @@ export function openLocalEngine(
     },
     processes: (key) => processesOf(get(key)),
     exactBytes: (key, pids) => sampler.pss(get(key).worker.tag, pids),
-    suspend: (key, halted) =>
-      signalMembers(processesOf(get(key)), startTicksOf, halted ? 'SIGSTOP' : 'SIGCONT'),
+    suspend: (key, halted) => {
+      get(key).time.halt(halted, Date.now());
+      return signalMembers(processesOf(get(key)), startTicksOf, halted ? 'SIGSTOP' : 'SIGCONT');
+    },
     survey: (key) => {
       const rss = new Map(get(key).sample?.members.map(({ pid, rssBytes }) => [pid, rssBytes]));
       return sampler
@@ -254,12 +259,14 @@ function startWorker(
   return { worker: { pid, tag: spec.tag, onEnd }, group };
 }
 
-function view(attempt: Attempt): AttemptView {
+function view(attempt: Attempt, nowMs: number): AttemptView {
   const { spec, worker, startedMs, use, sample, end } = attempt;
   return {
     key: spec.key,
     pid: worker.pid,
     startedMs,
+    lookedMs: use.samples === 0 ? startedMs : use.lastMs,
+    haltedMs: attempt.time.haltedMs(end?.atMs ?? nowMs),
     currentBytes: end ? 0 : use.lastBytes,
     privateBytes: end ? 0 : (sample?.privateBytes ?? 0),
     peakBytes: use.peakBytes,

@@ -18,6 +18,11 @@ export class MachineGuard {
     this.#stopBelowBytes = floorBytes / 2;
   }
 
+  /** Agents that grow are halted where less than this would be left: between the floor and where somebody goes. */
+  get haltBelowBytes(): number {
+    return this.#stopBelowBytes * 1.5;
+  }
+
   get stopBelowBytes(): number {
     return this.#stopBelowBytes;
   }
@@ -28,14 +33,17 @@ export class MachineGuard {
     memory: MemorySnapshot,
     nowMs: number,
     tell: (event: RunEvent) => void,
+    /** What grows is halted already, so that less suffices. */
+    isHalted = false,
   ): { readonly key: string; readonly reason: string } | undefined {
     if (!this.#measure(agents, memory, nowMs, tell)) return undefined;
-    if (memory.availableBytes >= this.#stopBelowBytes) {
+    const stopBelowBytes = this.#stopBelowBytes / (isHalted ? 2 : 1);
+    if (memory.availableBytes >= stopBelowBytes) {
       this.#told = undefined;
       return undefined;
     }
     const choice = chooseVictim(agents);
-    const scarce = `only ${formatBytes(memory.availableBytes)} available, under ${formatBytes(this.#stopBelowBytes)}`;
+    const scarce = `only ${formatBytes(memory.availableBytes)} available, under ${formatBytes(stopBelowBytes)}`;
     if (choice.choice === 'wait') {
       if (this.#told !== choice.reason)
         tell({ atMs: nowMs, event: 'note', text: `${scarce}; ${choice.reason}` });

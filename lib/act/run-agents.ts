@@ -46,7 +46,7 @@ interface Agent {
   readonly grant: Grant;
   readonly kernelKillsBefore: number | undefined;
   readonly guard: AgentGuard;
-  stoppedByUs: { outcome: Outcome; reason: string } | undefined;
+  stoppedByUs: { outcome: Outcome; reason: string; isOverbooked?: boolean } | undefined;
   /** Why a tool of it was ended at the limit; undefined: none was. */
   toolStopped: string | undefined;
   concluded: boolean;
@@ -180,9 +180,11 @@ export class RunAgents {
   }
 
   /** Stops an agent for the machine's sake. */
-  stopForMachine(key: string, reason: string, nowMs: number): void {
+  stopForMachine(key: string, reason: string, nowMs: number, isOverbooked = false): void {
     const agent = this.#agents.get(key);
-    if (agent) this.#stop(agent, 'killed-machine', reason, nowMs);
+    if (agent === undefined) return;
+    this.#stop(agent, 'killed-machine', reason, nowMs);
+    if (isOverbooked && agent.stoppedByUs) agent.stoppedByUs.isOverbooked = true;
   }
 
   /** Begins to stop every agent that runs. */
@@ -232,9 +234,10 @@ export class RunAgents {
     this.#world.onEvent({ atMs: result.endedMs, event: 'end', result });
   }
 
-  #guardTime(agent: Agent, { startedMs }: AttemptView, nowMs: number): void {
+  #guardTime(agent: Agent, { haltedMs, startedMs }: AttemptView, nowMs: number): void {
     const { timeoutMs } = agent.planned.stream;
-    if (timeoutMs === undefined || nowMs - startedMs < timeoutMs || agent.stoppedByUs) return;
+    // What it stood still for the others' sake is not its own time.
+    if (timeoutMs === undefined || nowMs - startedMs - haltedMs < timeoutMs || agent.stoppedByUs) return;
     this.#stop(agent, 'timed-out', `it ran for more than ${formatDuration(timeoutMs)}`, nowMs);
   }
 

@@ -51,6 +51,7 @@ export class RunRetries {
     const { mostForOne, settings } = this.#world;
     const { key } = planned.stream;
     const cause: Cause = result.cause ?? 'failed';
+    if (result.isOverbooked === true && settings.retryOnMemoryLimit) return again(planned, result, nowMs);
     const failures = addFailure(this.#failures.get(key) ?? NO_FAILURES, cause);
     this.#failures.set(key, failures);
     const isAlone = planned.alone === true;
@@ -100,4 +101,29 @@ export class RunRetries {
       },
     };
   }
+}
+
+/** It had a forecast that was too low, and now a larger one; nothing else was wrong, so that it counts as no failure. */
+function again(planned: PlannedStream, result: AttemptResult, nowMs: number): Verdict {
+  const { attempt, heapMb, key, peakBytes } = result;
+  const { limitBytes } = planned;
+  const estimateBytes = Math.min(Math.max(planned.estimateBytes, peakBytes ?? 0), limitBytes ?? Infinity);
+  const next = { ...planned, estimateBytes, estimateFrom: 'retry' as const };
+  return {
+    result,
+    next,
+    notBeforeMs: nowMs,
+    event: {
+      atMs: nowMs,
+      event: 'retry',
+      key,
+      attempt: attempt + 1,
+      cause: 'our-machine',
+      afterMs: 0,
+      ...{ estimateBytes, limitBytes, heapMb },
+      alone: false,
+      atMostConcurrent: undefined,
+      reason: 'more was started than fits: again when there is room for it',
+    },
+  };
 }

@@ -1,27 +1,25 @@
 /** How does a whole epic run? One loop: look, judge, record what ended, admit what fits, sleep as long as the headroom allows. */
-import type { AttemptResult, MemorySnapshot } from '../model.ts';
+import type { AttemptResult } from '../model.ts';
 import type { PlannedStream, RunEvent, RunSummary } from '../run-model.ts';
 import { errorCode, EXIT, Failure } from '../failure.ts';
 import type { AdmissionDecision } from '../policy/admission.ts';
-import { wasShort } from '../policy/cause.ts';
 import { sampleIntervalMs } from '../policy/limit.ts';
 import type { StreamState } from '../policy/queue.ts';
 import { summarizeRun } from '../policy/summary.ts';
 import { resultOfNoStart } from './conclude.ts';
 import { endAll } from './end-all.ts';
 import type { AttemptSpec, AttemptView } from './engine.ts';
-import { MachineGuard } from './machine-guard.ts';
 import { RunAgents, type AgentsWorld } from './run-agents.ts';
+import { RunMachine, type MachineWorld } from './run-machine.ts';
 import { RunQueue, type HeldStreams } from './run-queue.ts';
 import type { RetriesWorld } from './run-retries.ts';
 
 type Admitted = AdmissionDecision & { readonly decision: 'admit' };
 
 /** What a run needs of the world; the wiring gives it. */
-export interface RunWorld extends AgentsWorld, RetriesWorld {
+export interface RunWorld extends AgentsWorld, RetriesWorld, MachineWorld {
   readonly epic: string;
   readonly planned: readonly PlannedStream[];
-  readonly budgetBytes: number;
   /**
    * Reserves for as many as fit, in this order, atomically: one decision each, none for those that were not looked at. Of
    * this run at most so many run at once then.
@@ -71,7 +69,7 @@ export class Run {
   readonly #agents: RunAgents;
   readonly #queue: RunQueue;
   readonly #startedMs: number;
-  readonly #machine: MachineGuard;
+  readonly #machine: RunMachine;
   #interrupts = 0;
   #signal: string | undefined;
   #highestBytes = 0;
@@ -82,17 +80,12 @@ export class Run {
   #measuredMs = 0;
   #nextMeasureMs = 0;
   #lastStartMs = -Infinity;
-  #seen: { readonly memory: MemorySnapshot; readonly atMs: number; readonly untilMs: number } | undefined;
 
   constructor(world: RunWorld) {
     this.#world = world;
-    const { floorBytes } = world.settings.admission;
-    this.#agents = new RunAgents(
-      world,
-      () => this.#seen !== undefined && wasShort(this.#seen.memory, floorBytes),
-    );
+    this.#agents = new RunAgents(world, () => this.#machine.wasShort);
     this.#queue = new RunQueue(world, (key) => this.#agents.has(key));
-    this.#machine = new MachineGuard(world.settings.enabled ? world.settings.admission.floorBytes : 0);
+    this.#machine = new RunMachine(world, (key) => world.heldBack().paused.has(key));
     this.#startedMs = world.now();
   }
 
@@ -181,13 +174,12 @@ export class Run {
   }
 
   #guardMachine(views: readonly AttemptView[], nowMs: number): void {
-    const { memoryEvent, onEvent, settings } = this.#world;
-    if (!settings.monitoringEnabled || !settings.thresholds.abort) return;
-    const candidates = this.#agents.candidates(views, nowMs);
-    const victim = this.#machine.choose(candidates, this.#machineMemory(nowMs).memory, nowMs, onEvent);
+    const { memoryEvent } = this.#world;
+    const victim = this.#machine.guard(views, () => this.#agents.candidates(views, nowMs), nowMs);
     if (victim === undefined) return;
-    memoryEvent(victim.reason, nowMs);
-    this.#agents.stopForMachine(victim.key, victim.reason, nowMs);
+    const { isOverbooked, key, reason } = victim;
+    if (!isOverbooked) memoryEvent(reason, nowMs);
+    this.#agents.stopForMachine(key, reason, nowMs, isOverbooked);
   }
 
   #ended(ended: AttemptResult, nowMs: number): void {
@@ -205,6 +197,8 @@ export class Run {
 
   #admit(nowMs: number): void {
     this.#nextAdmitMs = nowMs + ADMIT_EVERY_MS;
+    // Whoever is halted goes on before anybody else starts.
+    if (this.#machine.isAnyHalted) return;
     this.#tell(this.#queue.callOff(this.#world.stopRequest, nowMs));
     const order = this.#queue.candidates(this.#world.heldBack(), this.#world.settings.admission, nowMs);
     if (order.length === 0) return;
@@ -248,25 +242,12 @@ export class Run {
     const isNew = this.#lastStartMs >= nowMs;
     if (live.length === 0 && !isNew) return mostMs;
     const headroomBytes = this.#agents.headroomBytes(live);
-    const byMachine = this.#machineMemory(nowMs).untilMs - nowMs;
+    const byMachine = this.#machine.look(nowMs).untilMs - nowMs;
     const youngestMs = isNew ? 0 : Math.min(...live.map(({ startedMs }) => nowMs - startedMs));
     const ms = sampleIntervalMs({ headroomBytes, youngestMs, mostMs: Math.min(mostMs, byMachine) });
     const isMeasured = this.#measuredMs === nowMs;
     this.#nextMeasureMs = isMeasured ? nowMs + ms : Math.min(this.#nextMeasureMs, nowMs + ms);
     return this.#nextMeasureMs - nowMs;
-  }
-
-  /** The machine's memory has an interval of its own: with much of it left it is not read at every look at the agents. */
-  #machineMemory(nowMs: number): { readonly memory: MemorySnapshot; readonly untilMs: number } {
-    const { readMemory, settings } = this.#world;
-    const seen = this.#seen;
-    if (seen && nowMs >= seen.atMs && nowMs < seen.untilMs) return seen;
-    const memory = readMemory();
-    const headroomBytes = memory.availableBytes - this.#machine.stopBelowBytes;
-    const mostMs = settings.thresholds.sampleIntervalMs;
-    const untilMs = nowMs + sampleIntervalMs({ headroomBytes, youngestMs: Infinity, mostMs });
-    this.#seen = { memory, atMs: nowMs, untilMs };
-    return this.#seen;
   }
 
   #summarize(): RunSummary {

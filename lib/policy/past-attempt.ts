@@ -20,6 +20,8 @@ export interface EndedAttempt {
   readonly profile: readonly ProfileSegment[];
   readonly startedMs: number;
   readonly endedMs: number;
+  /** For so long of it it was halted, which is no time of its own (default: 0). */
+  readonly haltedMs?: number;
   readonly machine: string;
 }
 
@@ -58,7 +60,8 @@ const ENDED_BY_ITSELF: Readonly<Record<Cause, boolean>> = {
 
 /** Its record; undefined where it ended before anything of it was measured. */
 export function pastAttempt(ended: EndedAttempt): PastAttempt | undefined {
-  const { key, kind, tool, peakBytes, peakKind, startedMs, endedMs } = ended;
+  const { key, kind, tool, peakBytes, peakKind, startedMs, endedMs, haltedMs = 0 } = ended;
+  const durationMs = Math.max(0, endedMs - startedMs - haltedMs);
   if (peakBytes === undefined || peakKind === undefined) return undefined;
   const cause = ended.cause ?? CAUSES[ended.outcome ?? 'failed'];
   return {
@@ -75,9 +78,9 @@ export function pastAttempt(ended: EndedAttempt): PastAttempt | undefined {
     isCensored: !ENDED_BY_ITSELF[cause],
     averageBytes: ended.averageBytes,
     peakAfterMs: ended.peakAfterMs,
-    profile: untilEnd(ended.profile, endedMs - startedMs),
+    profile: untilEnd(ended.profile, durationMs),
     endedMs,
-    durationMs: Math.max(0, endedMs - startedMs),
+    durationMs,
     machine: ended.machine,
   };
 }

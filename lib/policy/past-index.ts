@@ -19,6 +19,10 @@ export interface HistoryIndex {
   readonly kinds: readonly { readonly kind: string; readonly total: number }[];
   /** The kept attempts of a kind, oldest first. */
   readonly ofKind: (kind: string) => readonly PastAttempt[];
+  /** Of these the ones that tell what their kind needs. */
+  readonly tellingOfKind: (kind: string) => readonly PastAttempt[];
+  /** Earlier attempts at this very stream that tell what it needs, oldest first. */
+  readonly ofStream: (like: Like) => readonly PastAttempt[];
   readonly days: readonly HistoryDay[];
   /** The windows that an estimate looks at. */
   readonly peaks: (like: Like) => PeakHistory;
@@ -92,6 +96,8 @@ export function indexHistory(
       .sort((a, b) => b.total - a.total || (a.kind < b.kind ? -1 : 1)),
     days: days.filter(({ source: whose }) => isChosen(whose)),
     ofKind: (kind) => byKind.get(kind) ?? [],
+    tellingOfKind: (kind) => (byKind.get(kind) ?? []).filter(tellsNeed),
+    ofStream,
     peaks: (like) => {
       const stream = ofStream(like);
       return {

@@ -7,7 +7,7 @@ import type { LookBack, PlannedStream, RunSummary } from '../../run-model.ts';
 import { estimateFromHistory, historyKind } from '../../policy/past-index.ts';
 import { COMMAND_KIND } from '../../state/drafts.ts';
 import type { Context } from '../context.ts';
-import { openPast } from '../past.ts';
+import { labelFlag, openPast } from '../past.ts';
 
 /** Says what the run came to, beside what the next one will reserve. */
 export async function showSummary(
@@ -16,7 +16,7 @@ export async function showSummary(
   planned: readonly PlannedStream[],
   summary: RunSummary,
 ): Promise<void> {
-  const back = lookBack(context, planned, summary);
+  const back = lookBack(context, planned, summary, labelFlag(call));
   if (call.json) {
     call.out(`${JSON.stringify({ event: 'summary', summary, estimates: back })}\n`);
     return;
@@ -35,10 +35,11 @@ function lookBack(
   context: Context,
   planned: readonly PlannedStream[],
   { results }: Pick<RunSummary, 'results'>,
+  label: string | undefined,
 ): LookBack[] {
   const { settings } = context;
   if (results.length === 0) return [];
-  const { index } = openPast(context);
+  const { index } = openPast(context, label);
   const byKey = new Map(planned.map((entry) => [entry.stream.key, entry]));
   const last = new Map(results.map((result) => [result.key, result]));
   return [...last.values()].flatMap((result) => {

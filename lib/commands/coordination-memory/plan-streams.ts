@@ -9,7 +9,7 @@ import type { PlannedStream } from '../../run-model.ts';
 import { mostForOne } from '../../policy/capacity.ts';
 import { needsOnResume } from '../../policy/resume-needs.ts';
 import type { PeakEstimate } from '../../policy/estimate.ts';
-import { estimateFromHistory, historyKind, type Like } from '../../policy/past-index.ts';
+import { estimateFromHistory, historyKind, type HistoryIndex, type Like } from '../../policy/past-index.ts';
 import { planOrder } from '../../policy/queue.ts';
 import { toolName } from '../../policy/tool-name.ts';
 import { readExecutable } from '../../probe/executable.ts';
@@ -20,13 +20,15 @@ import { loadStreams, type StreamSource } from '../../state/streams.ts';
 import { formatBytes, MIB } from '../../units.ts';
 import type { Context } from '../context.ts';
 import { entriesByKey, lastTryOf } from '../entry-cause.ts';
-import { openPast } from '../past.ts';
+import { labelFlag, openPast } from '../past.ts';
 
 export interface Planned {
   readonly planned: readonly PlannedStream[];
   readonly notes: readonly string[];
   readonly entries: readonly JoblogEntry[];
   readonly budgetBytes: number | undefined;
+  /** What is known of past attempts. */
+  readonly index: HistoryIndex;
 }
 
 /**
@@ -57,7 +59,7 @@ export async function planStreams(
   const mostBytes = mostForOne({ settings, memory: context.memory, budget });
   const tried = call.flags['resume'] === true ? entriesByKey(entries) : new Map<string, JoblogEntry[]>();
   const kinds = new KindLookup(settings, context);
-  const past = openPast(context);
+  const past = openPast(context, labelFlag(call));
 
   const likes = new Map(streams.map((stream) => [stream.key, likeOf(stream, kindOf(stream, settings))]));
   const expectedMs = ({ key, expectedMs: written }: Stream): number | undefined => {
@@ -90,6 +92,7 @@ export async function planStreams(
     notes: [...notes, ...past.notes, ...lackingCommands(faults.length)],
     entries,
     budgetBytes,
+    index: past.index,
   };
 }
 

@@ -8,12 +8,12 @@ import { reportMemoryEvent, reportProbe, returnProbe, type BreakerWorld } from '
  */
 export function tellBreaker(world: BreakerWorld, tag: string | undefined, result: AttemptResult): void {
   const { cause, outcome, reason } = result;
-  if (cause === 'kernel-oom' || cause === 'our-machine') {
+  if (cause === 'kernel-oom' || (cause === 'our-machine' && result.isOverbooked !== true)) {
     reportMemoryEvent(world, `${result.key}: ${reason}`);
     return;
   }
   if (tag === undefined) return;
-  const isUnexplained = cause === 'killed-unknown';
+  const isUnexplained = cause === 'killed-unknown' || cause === 'our-machine';
   const saysNothing = isUnexplained || ['killed-user', 'stopped', 'not-started', 'refused'].includes(outcome);
   if (saysNothing) returnProbe(world, tag);
   else reportProbe(world, tag, true);

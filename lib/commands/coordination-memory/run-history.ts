@@ -59,6 +59,7 @@ export class RunHistory {
       ...ended,
       ...likeOf(kind, command),
       cause,
+      haltedMs: view?.haltedMs ?? 0,
       peakAfterMs,
       profile: profile?.() ?? [],
       machine: this.#machine,

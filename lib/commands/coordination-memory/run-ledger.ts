@@ -7,7 +7,7 @@ import { closeTicket, openTicket, type Liveness, type LockTicket } from '../../l
 import type { Lease, MemorySnapshot, ProcessIdentity, ProcessTable, Stream } from '../../model.ts';
 import type { Settings } from '../../settings-model.ts';
 import type { ModesOfRun, PlannedStream, RunEvent } from '../../run-model.ts';
-import { decideAdmission, isForAll, type AdmissionDecision } from '../../policy/admission.ts';
+import { decideAdmission, isForAll } from '../../policy/admission.ts';
 import { decideAlone, waitInstead } from '../../policy/beside.ts';
 import type { Budget } from '../../policy/capacity.ts';
 import { followMode, judgeMode } from '../../policy/mode.ts';
@@ -25,7 +25,8 @@ import {
 import { heldByBreaker } from '../../policy/breaker-answer.ts';
 import { askBreaker, returnProbe } from '../breaker-gate.ts';
 import { checkLeases } from '../leases.ts';
-import { isStated } from './plan-streams.ts';
+import { asAsked, charged, lookAhead, requestOf, withCharges, type Own } from './run-charges.ts';
+import type { RunForecast } from './run-forecast.ts';
 
 interface RunLedgerOptions {
   readonly stateDir: string;
@@ -37,6 +38,8 @@ interface RunLedgerOptions {
   readonly readMemory: () => MemorySnapshot;
   /** The lease of the agent that called the run; undefined: none did. */
   readonly within?: string | undefined;
+  /** Memory by age; undefined: what was planned is reserved, from the start of an agent to its end. */
+  readonly forecast?: RunForecast | undefined;
   readonly onEvent: (event: RunEvent) => void;
 }
 
@@ -46,15 +49,6 @@ const RENEW_MS = 15_000;
 const FLUSH_MS = 200;
 /** A scan of all processes is good for this long: only leases of others need it. */
 const TABLE_MS = 1000;
-
-/** What the run itself knows of the agent behind a lease of its own. */
-interface Own {
-  readonly key: string;
-  /** Nobody may start beside it. */
-  readonly alone: boolean;
-  ended: boolean;
-  privateBytes: number;
-}
 
 /** The leases of one run. */
 export class RunLedger {
@@ -84,6 +78,7 @@ export class RunLedger {
     const byKey = new Map(views.map((view) => [view.key, view]));
     for (const own of this.#own.values()) {
       const view = byKey.get(own.key);
+      own.view = view;
       own.ended = view?.end !== undefined;
       own.privateBytes = view?.privateBytes ?? 0;
     }
@@ -103,10 +98,10 @@ export class RunLedger {
   }
 
   #reserve(candidates: readonly PlannedStream[], nowMs: number, atMost: number): Answered[] {
-    const { stateDir, liveness, settings, budget, within } = this.#options;
+    const { stateDir, liveness, settings, budget, within, forecast } = this.#options;
     return this.#update((before) => {
       let ledger = this.#applyChanges(before, nowMs);
-      let leases = this.#check(ledger, nowMs);
+      let leases: readonly CheckedLease[] = this.#check(ledger, nowMs);
       const memory = this.#options.readMemory();
       const answers: Answered[] = [];
       const started: Stream[] = [];
@@ -119,26 +114,40 @@ export class RunLedger {
         const decision = heldByBreaker({ settings, memory, leases, budget, memoryOf: ledger }, gate);
         return { ledger, answer: candidates.slice(0, 1).map((planned) => ({ planned, tag: '', decision })) };
       }
+      const outlook = settings.enabled
+        ? lookAhead(forecast, candidates, this.#own, { settings, memory, leases, budget, within })
+        : undefined;
+      leases = charged(leases, outlook?.charges);
       for (const planned of candidates) {
         if (started.some((other) => areApart(other, planned.stream))) continue;
         const facts = { settings, memory, leases, budget, nowMs, memoryOf: ledger, within };
-        const narrow = this.#narrowReason(atMost);
+        const answer = outlook?.answers.get(planned.stream.key);
+        const later = answer?.decision === 'wait' ? answer.reason : undefined;
+        const narrow = this.#narrowReason(atMost) ?? later;
         const free =
           planned.alone === true
             ? decideAlone(facts, requestOf(planned), within)
-            : decideAdmission(facts, requestOf(planned));
+            : decideAdmission(facts, requestOf(planned, answer));
         const decision = narrow === undefined ? free : waitInstead(free, narrow);
         const tag = decision.decision !== 'admit' ? '' : started.length === 0 ? first : newTag();
-        answers.push({ planned, tag, decision: asAsked(decision, planned) });
+        answers.push({ planned, tag, decision: asAsked(decision, planned, answer) });
         ledger = remember(ledger, decision.memory);
         // Without a slot there is none for those behind it either.
-        if (narrow !== undefined || (decision.decision === 'wait' && isForAll(decision.binding))) break;
+        const isFull = this.#narrowReason(atMost) !== undefined;
+        if (isFull || (decision.decision === 'wait' && isForAll(decision.binding))) break;
         if (decision.decision !== 'admit') continue;
         const lease = this.#lease(planned, tag, decision, nowMs);
         ledger = withLease(ledger, lease);
         leases = [...leases, { lease, life: 'live', treeBytes: undefined }];
         const { alone = false, stream } = planned;
-        this.#own.set(tag, { key: stream.key, alone, ended: false, privateBytes: 0 });
+        this.#own.set(tag, {
+          key: stream.key,
+          planned,
+          view: undefined,
+          alone,
+          ended: false,
+          privateBytes: 0,
+        });
         this.#hasAlone ||= alone;
         started.push(planned.stream);
         if (gate.probe) this.#probes.add(tag);
@@ -146,6 +155,7 @@ export class RunLedger {
         if (gate.probe) break;
       }
       if (gate.probe && started.length === 0) returnProbe(breaker, first);
+      if (started.length > 0 && outlook) ledger = withCharges(ledger, outlook.charges);
       return { ledger, answer: answers };
     });
   }
@@ -298,20 +308,4 @@ export class RunLedger {
 /** 16 hexadecimal digits that no other lease has; from Node's store of chance, since asking the system takes 50 µs. */
 function newTag(): string {
   return randomUUID().replaceAll('-', '').slice(0, 16);
-}
-
-/** The lease of one that runs alone is charged all the room; what it is expected to need stays what it was. */
-function asAsked(decision: AdmissionDecision, { alone, estimateBytes }: PlannedStream): AdmissionDecision {
-  if (decision.decision !== 'admit' || alone !== true) return decision;
-  return { ...decision, estimateBytes: Math.min(estimateBytes, decision.estimateBytes) };
-}
-
-/** What a planned stream asks of admission. */
-export function requestOf(planned: PlannedStream): {
-  estimateBytes: number;
-  limitBytes: number | undefined;
-  estimateIsStated: boolean;
-} {
-  const { estimateBytes, limitBytes } = planned;
-  return { estimateBytes, limitBytes, estimateIsStated: isStated(planned) };
 }

@@ -36,6 +36,7 @@ import { showSummary } from './look-back.ts';
 import { tellBreaker } from './run-breaker.ts';
 import type { RunPool } from './run-pool.ts';
 import { recoverHistory, RunHistory } from './run-history.ts';
+import { RunForecast } from './run-forecast.ts';
 import { RunLedger } from './run-ledger.ts';
 import { RunRecords } from './run-records.ts';
 import { openSay, type Say } from './run-say.ts';
@@ -131,6 +132,7 @@ export async function execute(
   const budget =
     budgetBytes === undefined ? undefined : { bytes: budgetBytes, project: projectDir, epic: paths.epic };
   const stateDir = context.stateDir();
+  const forecast = settings.feedback.estimator === 'fixed' ? undefined : new RunForecast(plan.index);
   const ledger = new RunLedger({
     stateDir,
     liveness: context.liveness(),
@@ -140,6 +142,7 @@ export async function execute(
     budget,
     readMemory,
     within: call.env[TAG_VARIABLE],
+    forecast,
     onEvent: (event) => say.onEvent(event),
   });
   const pool = await openRunPool(call, context, planned, say);
@@ -160,6 +163,7 @@ export async function execute(
   const streams = planned.map(({ stream }) => stream);
 
   const kinds = new Map(streams.map(({ key, kind }) => [key, kind]));
+  const byKey = new Map(planned.map((entry) => [entry.stream.key, entry]));
   const history = new RunHistory(context, paths, (text) =>
     say.onEvent({ atMs: Date.now(), event: 'note', text }),
   );
@@ -180,6 +184,10 @@ export async function execute(
     now: Date.now,
     readMemory,
     admit: (candidates, atMs, atMost) => ledger.admit(pool?.limit(candidates) ?? candidates, atMs, atMost),
+    isForecast: (key) => {
+      const entry = byKey.get(key);
+      return entry !== undefined && forecast?.knows(entry) === true;
+    },
     mostForOne: () => mostForOne({ settings, memory: readMemory(), budget }),
     failedBefore: failuresByKey(earlier),
     started: (tag, pid, startTicks) => ledger.started(tag, { pid, startTicks }, Date.now()),
@@ -207,6 +215,8 @@ export async function execute(
       const command = commands.get(result.key) ?? '';
       record(paths, numbers.get(result.key) ?? 0, command, result);
       history.note(result, view, kinds.get(result.key) ?? '', command);
+      const entry = byKey.get(result.key);
+      if (entry) forecast?.learn(entry, view, result);
       const tag = tags.get(result.key);
       tellBreaker(breaker, tag !== undefined && ledger.isProbe(tag) ? tag : undefined, result);
     },

@@ -1,27 +1,17 @@
 /** Whose history does a call of memory-feedback speak of? Our own or, with --label, what was imported under that name. */
 import { Failure } from '../../failure.ts';
-import { flagText, shownWord, type Call } from '../../flags.ts';
+import { shownWord, type Call } from '../../flags.ts';
 import { indexHistory, type HistoryIndex } from '../../policy/past-index.ts';
 import { recommend, type Recommendation } from '../../policy/recommend.ts';
 import { loadHistory, type History } from '../../state/history.ts';
 import { openContext, type Context } from '../context.ts';
-import { thisMachine } from '../past.ts';
+import { labelFlag, thisMachine } from '../past.ts';
 
 export interface Feedback {
   readonly context: Context;
   readonly history: History;
   readonly index: HistoryIndex;
   readonly talk: readonly string[];
-}
-
-const LABEL = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
-
-/** `--label`. @throws Failure for what is no name. */
-export function labelFlag(call: Call): string | undefined {
-  const label = flagText(call, 'label');
-  if (label !== undefined && !LABEL.test(label))
-    throw new Failure(`--label ${shownWord(label)} is no name: 1 to 64 letters, digits, ".", "_" or "-"`);
-  return label;
 }
 
 /** Settings and history of a call. @throws Failure where the history cannot be read, or a label is unknown. */

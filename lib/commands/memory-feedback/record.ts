@@ -4,7 +4,7 @@ import type { Call } from '../../flags.ts';
 import type { Answer } from '../../output/answer.ts';
 import { appendHistory, tidyHistory } from '../../state/history.ts';
 import { openContext } from '../context.ts';
-import { labelFlag } from './common.ts';
+import { labelFlag } from '../past.ts';
 import { readTrace } from './trace.ts';
 
 /** Attempts appended by one write. */

@@ -1,0 +1,112 @@
+/** How is the machine itself kept from running out under a run? Looked at, agents that grow halted, and at last one stopped. */
+import type { MemorySnapshot } from '../model.ts';
+import type { RunEvent } from '../run-model.ts';
+import type { Settings } from '../settings-model.ts';
+import { wasShort } from '../policy/cause.ts';
+import { sampleIntervalMs } from '../policy/limit.ts';
+import type { Candidate } from '../policy/victim.ts';
+import type { AttemptView, Engine } from './engine.ts';
+import { MachineGuard } from './machine-guard.ts';
+import { RunPauses } from './run-pauses.ts';
+
+export interface MachineWorld {
+  readonly settings: Settings;
+  readonly engine: Engine;
+  readonly readMemory: () => MemorySnapshot;
+  /** All that the agents of this run may hold together. */
+  readonly budgetBytes: number;
+  /** Whether this stream was let start by a forecast, and not by what is reserved for it. */
+  readonly isForecast: (key: string) => boolean;
+  readonly onEvent: (event: RunEvent) => void;
+}
+
+/** Who is to be stopped. */
+export interface MachineVictim {
+  readonly key: string;
+  readonly reason: string;
+  /** It is our own forecast that was wrong: nobody else takes the memory, and the machine is well. */
+  readonly isOverbooked: boolean;
+}
+
+interface Seen {
+  readonly memory: MemorySnapshot;
+  readonly atMs: number;
+  /** It is good until then. */
+  readonly untilMs: number;
+}
+
+/** With this share of what is in use the agents of this run are what fills the memory. */
+const OURS_SHARE = 0.5;
+/** With next to nothing left the machine is looked at this often: what grows is halted then. */
+const LEAST_LOOK_MS = 10;
+
+/** The machine under one run. */
+export class RunMachine {
+  readonly #world: MachineWorld;
+  readonly #guard: MachineGuard;
+  readonly #pauses: RunPauses;
+  /** Streams that were stopped for our own forecast: none is spared a second time. */
+  readonly #overbooked = new Set<string>();
+  #seen: Seen | undefined;
+
+  /** `isHeld`: whether a person holds this stream. */
+  constructor(world: MachineWorld, isHeld: (key: string) => boolean) {
+    const { engine, onEvent, settings } = world;
+    this.#world = world;
+    this.#guard = new MachineGuard(settings.enabled ? settings.admission.floorBytes : 0);
+    this.#pauses = new RunPauses({ engine, onEvent, isHeld });
+  }
+
+  /** Whether some agent is halted until there is room. */
+  get isAnyHalted(): boolean {
+    return this.#pauses.isAny;
+  }
+
+  /** Whether the machine was short of memory at the last look at it. */
+  get wasShort(): boolean {
+    const { floorBytes } = this.#world.settings.admission;
+    return this.#seen !== undefined && wasShort(this.#seen.memory, floorBytes);
+  }
+
+  /** The machine's memory has an interval of its own: with much of it left it is not read at every look at the agents. */
+  look(nowMs: number): Seen {
+    const { readMemory, settings } = this.#world;
+    const seen = this.#seen;
+    if (seen && nowMs >= seen.atMs && nowMs < seen.untilMs) return seen;
+    const memory = readMemory();
+    const headroomBytes = memory.availableBytes - this.#guard.haltBelowBytes;
+    const mostMs = settings.thresholds.sampleIntervalMs;
+    const ms = sampleIntervalMs({ headroomBytes, youngestMs: Infinity, mostMs });
+    this.#seen = { memory, atMs: nowMs, untilMs: nowMs + Math.max(LEAST_LOOK_MS, ms) };
+    return this.#seen;
+  }
+
+  /** After a look at all agents: halts those whose growth would take the last memory; answers who must go, if nothing else helps. */
+  guard(
+    views: readonly AttemptView[],
+    candidates: () => readonly Candidate[],
+    nowMs: number,
+  ): MachineVictim | undefined {
+    const { budgetBytes, onEvent, settings } = this.#world;
+    if (!settings.monitoringEnabled || !settings.thresholds.abort) return undefined;
+    const { memory } = this.look(nowMs);
+    const keepBytes = this.#guard.haltBelowBytes;
+    // A halt is given a look to show what it does, before anybody is stopped.
+    if (settings.enabled && this.#pauses.step({ views, memory, keepBytes, budgetBytes, nowMs }))
+      return undefined;
+    const victim = this.#guard.choose(candidates(), memory, nowMs, onEvent, this.#pauses.isAny);
+    return victim && { ...victim, isOverbooked: this.#isOverbooked(victim.key, views, memory) };
+  }
+
+  #isOverbooked(
+    key: string,
+    views: readonly AttemptView[],
+    { availableBytes, totalBytes }: MemorySnapshot,
+  ): boolean {
+    if (!this.#world.isForecast(key) || this.#overbooked.has(key)) return false;
+    const heldBytes = views.reduce((sum, { privateBytes }) => sum + privateBytes, 0);
+    const isOurs = heldBytes >= (totalBytes - availableBytes) * OURS_SHARE;
+    if (isOurs) this.#overbooked.add(key);
+    return isOurs;
+  }
+}

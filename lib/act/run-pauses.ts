@@ -1,0 +1,102 @@
+/** Which agents of a run are halted because their growth would take the last memory, and when do they go on? */
+import type { MemorySnapshot } from '../model.ts';
+import type { RunEvent } from '../run-model.ts';
+import { planPauses, type PauseFacts } from '../policy/pause.ts';
+import { formatBytes } from '../units.ts';
+import type { AttemptView, Engine } from './engine.ts';
+
+export interface PausesWorld {
+  readonly engine: Engine;
+  readonly onEvent: (event: RunEvent) => void;
+  /** Whether a person holds it: then it stays halted, and only a person lets it go on. */
+  readonly isHeld: (key: string) => boolean;
+}
+
+export interface PausesLook {
+  readonly views: readonly AttemptView[];
+  readonly memory: MemorySnapshot;
+  /** So much must stay available. */
+  readonly keepBytes: number;
+  /** All that the agents of this run may hold together. */
+  readonly budgetBytes: number;
+  readonly nowMs: number;
+}
+
+/** Growth is taken over at least this long, and assumed to go on for this long. */
+const RATE_MS = 40;
+const AHEAD_MS = 30;
+/** With this share of all there is left over again the oldest that is halted goes on; if it must be halted once more that costs nothing. */
+const RESUME_SHARE = 0.05;
+
+/** The halted agents of one run. A halt costs them time; a stop would cost them all they have done. */
+export class RunPauses {
+  readonly #world: PausesWorld;
+  readonly #halted = new Set<string>();
+
+  constructor(world: PausesWorld) {
+    this.#world = world;
+  }
+
+  /** Whether some agent is halted. */
+  get isAny(): boolean {
+    return this.#halted.size > 0;
+  }
+
+  /** Halts or lets go on; answers whether somebody was halted just now, so that what this does is to be waited for. */
+  step({ views, memory, keepBytes, budgetBytes, nowMs }: PausesLook): boolean {
+    const live = views.filter(({ end }) => end === undefined);
+    for (const key of this.#halted) if (!live.some((view) => view.key === key)) this.#halted.delete(key);
+    const heldBytes = live.reduce((sum, { privateBytes }) => sum + privateBytes, 0);
+    const leftBytes = Math.min(memory.availableBytes - keepBytes, budgetBytes - heldBytes);
+    // Nobody can grow that far within a look.
+    if (this.#halted.size === 0 && leftBytes > FAR_BYTES) return false;
+    const room = Math.max(1, heldBytes + leftBytes);
+    const plan = planPauses({
+      agents: live.map((view) => this.#factsOf(view, nowMs)),
+      usedBytes: room - leftBytes,
+      budgetBytes: room,
+      fits: () => leftBytes >= room * RESUME_SHARE,
+    });
+    for (const key of plan.pause) {
+      this.#world.engine.suspend(key, true);
+      this.#halted.add(key);
+    }
+    for (const key of plan.resume) {
+      this.#halted.delete(key);
+      if (!this.#world.isHeld(key)) this.#world.engine.suspend(key, false);
+    }
+    if (plan.pause.length + plan.resume.length > 0) {
+      const deed =
+        plan.pause.length > 0 ? `halted ${plan.pause.join(', ')}` : `${plan.resume.join(', ')} goes on`;
+      this.#world.onEvent({
+        atMs: nowMs,
+        event: 'note',
+        text: `${deed}: ${plan.reason ?? ''}, ${formatBytes(memory.availableBytes)} available`,
+      });
+    }
+    return plan.pause.length > 0;
+  }
+
+  #factsOf({ key, startedMs, haltedMs }: AttemptView, nowMs: number): PauseFacts {
+    const isPaused = this.#halted.has(key);
+    return {
+      key,
+      ageMs: nowMs - startedMs - haltedMs,
+      grewBytes: isPaused ? 0 : this.#growth(key),
+      isPaused,
+    };
+  }
+
+  /** What it will grow by until the next look at the rate of the last ones. */
+  #growth(key: string): number {
+    const history = this.#world.engine.history(key);
+    const last = history.at(-1);
+    if (last === undefined) return 0;
+    const first = history.findLast(({ atMs }) => last.atMs - atMs >= RATE_MS) ?? history[0];
+    if (first === undefined || first.atMs >= last.atMs) return 0;
+    return Math.max(0, ((last.bytes - first.bytes) / (last.atMs - first.atMs)) * AHEAD_MS);
+  }
+}
+
+/** The most that a machine gives in a look at its most seldom. */
+const FAR_BYTES = 512 * 1024 ** 2;

@@ -1,0 +1,178 @@
+/** What will the agents of a run still need, and who may start beside them? From past runs, and from what this run has seen itself. */
+import type { AttemptView } from '../../act/engine.ts';
+import type { AttemptResult } from '../../model.ts';
+import type { PlannedStream } from '../../run-model.ts';
+import { judgeCapacity, type CapacityFacts } from '../../policy/capacity.ts';
+import { compileRun, type CompiledRun, type ForecastTask } from '../../policy/forecast.ts';
+import { forecastAdmission, type ForecastDecision } from '../../policy/outlook.ts';
+import { compileNewest } from '../../policy/past-runs.ts';
+import { historyKind, type HistoryIndex, type Like } from '../../policy/past-index.ts';
+import { profileAt } from '../../policy/profile.ts';
+import { COMMAND_KIND } from '../../state/drafts.ts';
+
+/** An agent of the run, or (without a view) one that is to start. */
+export interface ForecastAgent {
+  readonly planned: PlannedStream;
+  readonly view: AttemptView | undefined;
+}
+
+/** Runs of one kind that count: more of them change no forecast by much, and each costs time at every admission. */
+const MOST_RUNS = 64;
+const MOST_OF_STREAM = 8;
+/** So many standard deviations above the mean must fit. */
+const CAUTION = 1;
+/** Without any evidence an agent is not expected to take more than this share of all there is. */
+const PRIOR_SHARE = 1 / 8;
+/**
+ * With fewer runs the configured figure counts for the rest: what ends first is small and short, and says little of the others.
+ * One of its own kind counts three times.
+ */
+const ENOUGH_RUNS = 10;
+const OWN_KIND_COUNTS = 3;
+/** Younger than this nothing of it tells yet what it will become. */
+const LEAST_AGE_MS = 50;
+
+/** The forecasts of one run. */
+export class RunForecast {
+  readonly #index: HistoryIndex;
+  /** Past runs by kind, those of this run last. */
+  readonly #kinds = new Map<string, CompiledRun[]>();
+  readonly #streams = new Map<string, CompiledRun[]>();
+  /** For each kind the runs of all others; made anew when something was learned. */
+  #others = new Map<string, CompiledRun[]>();
+  /** The most that a stream was seen to hold in this run, by key. */
+  readonly #seen = new Map<string, number>();
+  /** The pool of one that is to start, by kind; made anew at every look. */
+  #fresh = new Map<string, CompiledRun[]>();
+
+  constructor(index: HistoryIndex) {
+    this.#index = index;
+    for (const { kind } of index.kinds) this.#runsOf(kind);
+  }
+
+  /** An attempt has ended: the rest of the run knows more. */
+  learn(
+    planned: PlannedStream,
+    view: AttemptView | undefined,
+    { outcome, peakBytes = 0 }: AttemptResult,
+  ): void {
+    const key = planned.stream.key;
+    this.#seen.set(key, Math.max(this.#seen.get(key) ?? 0, peakBytes));
+    const run =
+      view && compileRun({ profile: view.profile(), isCensored: outcome !== 'done' && outcome !== 'failed' });
+    // One that failed by itself may have done so before it came to its work.
+    if (run === undefined || outcome === 'failed') return;
+    const kind = kindOf(planned);
+    this.#kinds.set(kind, [...this.#runsOf(kind), run].slice(-MOST_RUNS));
+    if (run.isCensored) this.#streams.set(key, [...this.#ofStream(planned), run]);
+    this.#others = new Map();
+  }
+
+  /** Whether memory by age says what this agent needs: not where somebody wrote it for this very stream, or for its kind and nothing is known yet. */
+  knows(planned: PlannedStream): boolean {
+    if (planned.alone === true || planned.configuredFrom === 'stream') return false;
+    if (planned.configuredFrom === 'prior') return true;
+    return this.#runsOf(kindOf(planned)).length + this.#ofStream(planned).length > 0;
+  }
+
+  /**
+   * Who of the candidates may start, and what each of the running ones is charged. Agents that are reserved for as it is
+   * written are in the facts' leases; those of the forecast must have leases without an estimate there.
+   */
+  look(
+    facts: CapacityFacts,
+    running: readonly ForecastAgent[],
+    candidates: readonly ForecastAgent[],
+  ): ForecastDecision {
+    const roomBytes = judgeCapacity(facts).rooms[0]?.headroomBytes ?? 0;
+    const heldBytes = running.reduce((sum, { view }) => sum + (view?.privateBytes ?? 0), 0);
+    const budgetBytes = Math.max(0, heldBytes + roomBytes);
+    const priorBytes = Math.min(facts.settings.memoryPerAgentBytes, budgetBytes * PRIOR_SHARE);
+    const oldestMs = running.reduce((most, { view }) => Math.max(most, view ? ageOf(view) : 0), LEAST_AGE_MS);
+    this.#fresh = new Map();
+    return forecastAdmission({
+      running: running.map((agent) => this.#taskOf(agent)),
+      candidates: candidates.map((agent) => this.#withPrior(agent, priorBytes, oldestMs)),
+      budgetBytes,
+      settings: { caution: CAUTION, priorBytes },
+    });
+  }
+
+  /** One that is to start; as long as little is known of its like it may as well need what is configured, for as long as the oldest runs. */
+  #withPrior(agent: ForecastAgent, priorBytes: number, oldestMs: number): ForecastTask {
+    const task = this.#taskOf(agent);
+    const { stream, kind, others } = task.past;
+    const known = stream.length * ENOUGH_RUNS + kind.length * OWN_KIND_COUNTS + others.length;
+    if (known === 0 || known >= ENOUGH_RUNS) return task;
+    const name = kindOf(agent.planned);
+    const pool = this.#fresh.get(name) ?? [
+      ...kind,
+      ...Array<CompiledRun>(ENOUGH_RUNS - known).fill(steadyRun(priorBytes, oldestMs)),
+    ];
+    this.#fresh.set(name, pool);
+    return { ...task, past: { ...task.past, kind: pool } };
+  }
+
+  #taskOf({ planned, view }: ForecastAgent): ForecastTask {
+    const key = planned.stream.key;
+    const kind = kindOf(planned);
+    const past = { stream: this.#ofStream(planned), kind: this.#runsOf(kind), others: this.#othersOf(kind) };
+    const ageMs = view === undefined ? 0 : ageOf(view);
+    const seen = this.#seen.get(key) ?? 0;
+    if (view === undefined || ageMs < LEAST_AGE_MS || view.samples === 0)
+      return { key, ageMs: 0, currentBytes: view?.currentBytes ?? 0, peakBytes: seen, halfBytes: 0, past };
+    return {
+      key,
+      ageMs,
+      currentBytes: view.currentBytes,
+      peakBytes: Math.max(seen, view.peakBytes ?? 0),
+      halfBytes: profileAt(view.profile(), ageMs / 2),
+      past,
+    };
+  }
+
+  #runsOf(kind: string): CompiledRun[] {
+    const known = this.#kinds.get(kind) ?? compileNewest(this.#index.tellingOfKind(kind), MOST_RUNS);
+    this.#kinds.set(kind, known);
+    return known;
+  }
+
+  #ofStream(planned: PlannedStream): CompiledRun[] {
+    const { key } = planned.stream;
+    const known =
+      this.#streams.get(key) ?? compileNewest(this.#index.ofStream(likeOf(planned)), MOST_OF_STREAM);
+    this.#streams.set(key, known);
+    return known;
+  }
+
+  #othersOf(kind: string): CompiledRun[] {
+    const known =
+      this.#others.get(kind) ??
+      [...this.#kinds].flatMap(([other, runs]) => (other === kind ? [] : runs)).slice(-MOST_RUNS);
+    this.#others.set(kind, known);
+    return known;
+  }
+}
+
+/** Its own time at the last look. */
+function ageOf({ haltedMs, lookedMs, startedMs }: AttemptView): number {
+  return Math.max(0, lookedMs - startedMs - haltedMs);
+}
+
+function steadyRun(bytes: number, untilMs: number): CompiledRun {
+  return {
+    untilMs: Float64Array.of(untilMs),
+    bytes: Float64Array.of(bytes),
+    durationMs: untilMs,
+    peakBytes: bytes,
+    isCensored: false,
+  };
+}
+
+function kindOf({ stream, tool }: PlannedStream): string {
+  return historyKind(stream.kind, tool, COMMAND_KIND);
+}
+
+function likeOf(planned: PlannedStream): Like {
+  return { key: planned.stream.key, kind: kindOf(planned), tool: planned.tool };
+}
