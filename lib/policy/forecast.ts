@@ -68,11 +68,11 @@ const LEAST_LIKENESS = 0.003;
 /** An earlier run of the very same stream counts this many times all the others together. */
 const STREAM_WEIGHT = 4;
 /** With so many runs a kind stands for itself; below, runs of other kinds make up the number. */
-const ENOUGH_RUNS = 10;
+export const ENOUGH_RUNS = 10;
 /** What was stopped would have needed at least a fifth more. */
-const CENSORED_FACTOR = 1.2;
+export const CENSORED_FACTOR = 1.2;
 /** Something unlike all that was seen: it goes on as long as it has lived, a quarter larger; it counts as this much of a run. */
-const UNSEEN = { weight: 0.3, factor: 1.25 } as const;
+export const UNSEEN = { weight: 0.3, factor: 1.25 } as const;
 
 /**
  * The future of one agent. Each past run that lived longer than this one has is a candidate; it counts the more the closer

@@ -46,7 +46,12 @@ export function lookAhead(
   );
   return {
     answers: new Map(answers.map((answer) => [answer.key, answer])),
-    charges: new Map(own.map(([id, { key }]) => [id, charges.get(key) ?? 0])),
+    charges: new Map(
+      own.flatMap(([id, { key }]) => {
+        const bytes = charges.get(key);
+        return bytes === undefined ? [] : [[id, bytes]];
+      }),
+    ),
   };
 }
 

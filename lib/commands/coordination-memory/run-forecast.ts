@@ -2,6 +2,7 @@
 import type { AttemptView } from '../../act/engine.ts';
 import type { AttemptResult } from '../../model.ts';
 import type { PlannedStream } from '../../run-model.ts';
+import { boundOf, rememberMost } from '../../policy/ample.ts';
 import { judgeCapacity, type CapacityFacts } from '../../policy/capacity.ts';
 import { compileRun, type CompiledRun, type ForecastTask } from '../../policy/forecast.ts';
 import { forecastAdmission, type ForecastDecision } from '../../policy/outlook.ts';
@@ -31,6 +32,8 @@ const ENOUGH_RUNS = 10;
 const OWN_KIND_COUNTS = 3;
 /** Younger than this nothing of it tells yet what it will become. */
 const LEAST_AGE_MS = 50;
+/** With room for the most that all were ever seen to hold, forecasts are made this often, for what others may have meanwhile. */
+const AMPLE_MS = 1000;
 
 /** The forecasts of one run. */
 export class RunForecast {
@@ -44,6 +47,9 @@ export class RunForecast {
   readonly #seen = new Map<string, number>();
   /** The pool of one that is to start, by kind; made anew at every look. */
   #fresh = new Map<string, CompiledRun[]>();
+  readonly #mostOf = rememberMost();
+  /** The last forecast: when, and what it expected of an agent of a kind that is to start. */
+  #last: { readonly atMs: number; readonly peaks: ReadonlyMap<string, number> } | undefined;
 
   constructor(index: HistoryIndex) {
     this.#index = index;
@@ -76,8 +82,8 @@ export class RunForecast {
   }
 
   /**
-   * Who of the candidates may start, and what each of the running ones is charged. Agents that are reserved for as it is
-   * written are in the facts' leases; those of the forecast must have leases without an estimate there.
+   * Who of the candidates may start, and what each of the running ones is charged (none: as before). Agents that are reserved
+   * for as it is written are in the facts' leases; those of the forecast must have leases without an estimate there.
    */
   look(
     facts: CapacityFacts,
@@ -90,12 +96,49 @@ export class RunForecast {
     const priorBytes = Math.min(facts.settings.memoryPerAgentBytes, budgetBytes * PRIOR_SHARE);
     const oldestMs = running.reduce((most, { view }) => Math.max(most, view ? ageOf(view) : 0), LEAST_AGE_MS);
     this.#fresh = new Map();
-    return forecastAdmission({
+    const tasks = {
       running: running.map((agent) => this.#taskOf(agent)),
       candidates: candidates.map((agent) => this.#withPrior(agent, priorBytes, oldestMs)),
       budgetBytes,
       settings: { caution: CAUTION, priorBytes },
+    };
+    const { atMs } = facts.memory;
+    const ample = this.#inAmpleRoom(tasks, candidates, facts.settings.maxConcurrentAgents, atMs);
+    if (ample) return ample;
+    const decision = forecastAdmission(tasks);
+    const peaks = decision.answers.map(({ peakBytes }, at): [string, number] => [
+      candidates[at] ? kindOf(candidates[at].planned) : '',
+      peakBytes,
+    ]);
+    this.#last = { atMs, peaks: new Map(peaks) };
+    return decision;
+  }
+
+  /** Where all that may start fit with the most that was ever seen: a forecast takes a millisecond, which every start would pay. */
+  #inAmpleRoom(
+    { running, candidates, budgetBytes, settings }: Parameters<typeof forecastAdmission>[0],
+    agents: readonly ForecastAgent[],
+    slots: number,
+    atMs: number,
+  ): ForecastDecision | undefined {
+    const last = this.#last;
+    if (last === undefined || atMs < last.atMs || atMs - last.atMs >= AMPLE_MS) return undefined;
+    const bound = (task: ForecastTask): number => boundOf(task, this.#mostOf, settings);
+    const starting = candidates.slice(0, Math.max(1, slots - running.length));
+    const neededBytes = [...running, ...starting].reduce((sum, task) => sum + bound(task), 0);
+    if (neededBytes > budgetBytes) return undefined;
+    const answers = candidates.map((task, at): ForecastDecision['answers'][number] => {
+      const most = Math.round(bound(task));
+      const agent = agents[at];
+      return {
+        key: task.key,
+        decision: 'start',
+        marginalBytes: most,
+        peakBytes: (agent && last.peaks.get(kindOf(agent.planned))) ?? most,
+        reason: 'there is room for the most that any like it was seen to hold',
+      };
     });
+    return { answers, neededBytes, charges: new Map() };
   }
 
   /** One that is to start; as long as little is known of its like it may as well need what is configured, for as long as the oldest runs. */

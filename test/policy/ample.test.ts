@@ -1,0 +1,57 @@
+/** Is a forecast left out only where it would have let everybody start? */
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { boundOf, rememberMost } from '../../lib/policy/ample.ts';
+import { compileRun, heldAt, type CompiledRun, type ForecastTask } from '../../lib/policy/forecast.ts';
+import { forecastAdmission } from '../../lib/policy/outlook.ts';
+import { MIB } from '../../lib/units.ts';
+
+const bytes = fc.integer({ min: 0, max: 4000 }).map((mb) => mb * MIB);
+const run: fc.Arbitrary<CompiledRun> = fc
+  .record({
+    segments: fc.array(fc.record({ ms: fc.integer({ min: 1, max: 60_000 }), bytes }), { minLength: 1, maxLength: 6 }),
+    isCensored: fc.boolean(),
+  })
+  .map(({ segments, isCensored }) => {
+    let untilMs = 0;
+    const profile = segments.map((segment) => ({ untilMs: (untilMs += segment.ms), bytes: segment.bytes }));
+    return compileRun({ profile, isCensored }) ?? expect.fail('no run');
+  }); // prettier-ignore
+const runs = fc.array(run, { maxLength: 12 });
+const past = fc.record({ stream: fc.array(run, { maxLength: 2 }), kind: runs, others: runs });
+const tasks = (maxLength: number, oldestMs: number): fc.Arbitrary<ForecastTask[]> =>
+  fc
+    .array(
+      fc.record({ ageMs: fc.integer({ min: 0, max: oldestMs }), bytes, more: bytes, past, like: fc.boolean() }),
+      { maxLength },
+    )
+    .map((all) =>
+      all.map(({ ageMs, bytes: own, more, past: pools, like }, at) => {
+        const [first] = pools.kind;
+        const held = ageMs === 0 ? 0 : like && first ? heldAt(first, ageMs) : own;
+        return { key: String(at), ageMs, currentBytes: held, peakBytes: held + more, halfBytes: held, past: pools };
+      }),
+    ); // prettier-ignore
+
+it('bounds every forecast: with room for the bounds all start, and never more is needed', () => {
+  fc.assert(
+    fc.property(
+      tasks(5, 90_000),
+      tasks(3, 0),
+      fc.double({ min: 0, max: 3, noNaN: true }),
+      bytes,
+      (running, candidates, caution, priorBytes) => {
+        const settings = { caution, priorBytes };
+        const mostOf = rememberMost();
+        const budgetBytes = [...running, ...candidates].reduce(
+          (sum, task) => sum + boundOf(task, mostOf, settings),
+          0,
+        );
+        const { answers, neededBytes } = forecastAdmission({ running, candidates, budgetBytes, settings });
+        expect(answers.every(({ decision }) => decision === 'start')).toBe(true);
+        expect(neededBytes).toBeLessThanOrEqual(budgetBytes + 1);
+      },
+    ),
+    { numRuns: 400 },
+  );
+});
