@@ -35,7 +35,11 @@ export function rememberMost(): MostOf {
  * `caution` standard deviations passes M (1 + √(1 + caution²)) / 2, and where skewness adds its part too, 0.2 `caution` M more
  * is never passed.
  */
-export function boundOf(task: ForecastTask, mostOf: MostOf, { caution, priorBytes }: ForecastSettings): number {
+export function boundOf(
+  task: ForecastTask,
+  mostOf: MostOf,
+  { caution, priorBytes }: ForecastSettings,
+): number {
   const { past, ageMs, currentBytes, peakBytes } = task;
   const pools = [mostOf(past.stream), mostOf(past.kind)];
   if (past.stream.length + past.kind.length < ENOUGH_RUNS) pools.push(mostOf(past.others));
