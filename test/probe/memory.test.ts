@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdirSync, rmSync, rmdirSync } from 'node:fs';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { accessSync, constants, existsSync, mkdirSync, rmdirSync } from 'node:fs';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { Failure } from '../../lib/failure.ts';
 import {
@@ -418,9 +418,18 @@ describe.runIf(isLinux)('this machine', () => {
     const outer = `${V1}/probe-test-${process.pid}-${Math.floor(performance.now())}`;
     mkdirSync(`${outer}/inner`, { recursive: true });
     mkdirSync(`${outer}/second`);
-    onTestFinished(() => {
-      for (const name of ['/inner', '/second', '']) if (existsSync(outer + name)) rmdirSync(outer + name);
-      rmSync(outer, { recursive: true, force: true });
+    const isRemoved = (group: string): boolean => {
+      try {
+        if (existsSync(group)) rmdirSync(group);
+        return true;
+      } catch {
+        // A process of the group is still on its way out.
+        return false;
+      }
+    };
+    onTestFinished(async () => {
+      for (const name of ['/inner', '/second', ''])
+        await vi.waitUntil(() => isRemoved(outer + name), { timeout: 20_000 });
     });
     const script = `echo ${GIB} > "$0/memory.limit_in_bytes" && echo $$ > "$0/inner/cgroup.procs" && ${wrapper} "$@"`;
     const places = words.map((word) => word.replace('OUTER', outer));
