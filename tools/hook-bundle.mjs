@@ -80,6 +80,7 @@ function coldTexts(root, importWord) {
 
 const COLD = {
   loadRefresh: 'lib/commands/claude-hook/refresh.ts',
+  loadHistory: 'lib/state/history.ts',
   loadCli: 'lib/cli.ts',
 };
 

@@ -67,6 +67,11 @@ export function appendHistory(stateDirectory: string, attempts: readonly PastAtt
   }
 }
 
+/** Whether so much has come together that folding is worth it. */
+export function isHistoryFull(stateDirectory: string): boolean {
+  return (fileFacts(filesOf(stateDirectory).log)?.bytes ?? 0) >= FULL_BYTES;
+}
+
 /**
  * Folds what has come together into the aggregates where it is worth it (or with `always`), unless somebody else is doing it.
  * Killed at any moment, it leaves either the old aggregates and the part, or the new ones, which name the part as folded.

@@ -1,7 +1,8 @@
 /** Does the bundled hook let exactly what fits through, give every share back, and never show a client more than its own JSON? */
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { PastAttempt } from '../../lib/history-model.ts';
 import type { HookWord } from '../../lib/policy/hook-event.ts';
 import { callSource, makeWorld } from '../support/call-script.ts';
 import { SESSION, THREE_FIT, asks, callHook, heard, recordedSession } from '../support/hooks.ts';
@@ -79,6 +80,21 @@ it('a recorded session of the real client is let through, each agent holds one s
   const logged = lab.read('.claude-pm/logs/memory/subprocess-stats.jsonl').trim().split('\n');
   expect(logged.length).toBeGreaterThanOrEqual(7);
   for (const line of logged) expect(line).toMatch(/"shared_with":\d/);
+  // The whole tree's figures, under a label that no estimate reads.
+  const log = join(lab.state, 'history', 'attempts.jsonl');
+  const past = readFileSync(log, 'utf8').trim().split('\n').map((line) => JSON.parse(line) as PastAttempt); // prettier-ignore
+  expect(past.length).toBe(logged.length);
+  for (const attempt of past) expect(attempt).toMatchObject({ label: 'shared', command: 'claude' });
+  expect((await lab.run('memory-feedback', ['recommend'])).stdout).toBe('attempts:0\n');
+  // A log that has grown is folded when a session ends, and nothing of it is lost.
+  const many = Math.ceil(1024 ** 2 / readFileSync(log).length);
+  writeFileSync(log, readFileSync(log, 'utf8').repeat(many));
+  heard(await callHook(lab, 'session-end', { reason: 'other' }));
+  expect(readdirSync(dirname(log))).toEqual(['kept.json']);
+  const shared = (await lab.run('memory-feedback', ['recommend', '--label', 'shared', '--json'])).stdout;
+  // A record that stands there twice is one.
+  expect(shared).toContain(`"attempts":${past.length},`);
+
   for (const dir of [lab.state, lab.project])
     for (const file of readdirSync(dir, { recursive: true, encoding: 'utf8' })) {
       const path = join(dir, file);

@@ -15,12 +15,11 @@ import { judgeHealth } from '../../policy/health.ts';
 import { heavyPattern, jobVariables } from '../../policy/heavy-command.ts';
 import { HOOK_EVENTS, readHookEvent, type HookEvent, type HookWord } from '../../policy/hook-event.ts';
 import { readInput, writeOutput } from '../../stdio.ts';
-import { openGuardLog } from '../../state/guard-log.ts';
-import { projectPaths } from '../../state/paths.ts';
 import { sessionText } from './session.ts';
+import { recordEnds } from './record.ts';
 import { reserveShare, type Applicant, type Reservation } from './reserve.ts';
-import { tellShares, type EndedShare } from './shares.ts';
-import { openGate, openHookPlace, readMachine, type GateWorld, type HookPlace } from './world.ts';
+import { tellShares } from './shares.ts';
+import { openGate, openHookPlace, readMachine, type GateWorld } from './world.ts';
 
 /** A prompt of a megabyte is a long one. */
 const MOST_INPUT_BYTES = 64 * 1024 * 1024;
@@ -79,7 +78,7 @@ async function answerEvent(
     case 'ended':
     case 'turn-over':
     case 'session-end':
-      recordEnds(place, await tellShares(place, event));
+      await recordEnds(place, event.event, await tellShares(place, event));
       return undefined;
     case 'ask':
     case 'shell':
@@ -169,26 +168,6 @@ function keepJobs({ env, settings }: GateWorld): void {
   // Names of ours and whole numbers: there is nothing to quote. Other hooks write into the same file.
   const lines = variables.map(([name, value]) => `export ${name}=${value}\n`).join('');
   if (!(readText(path) ?? '').includes(lines)) appendText(path, lines);
-}
-
-/** Sub-agents share their client's tree, so what is written down is the tree's, and says so. */
-function recordEnds(place: HookPlace, ended: readonly EndedShare[]): void {
-  if (ended.length === 0) return;
-  const log = openGuardLog(projectPaths(place.projectDir).logsDir, place.liveness(), () => undefined);
-  const nowMs = Date.now();
-  log.stats(
-    ended.map(({ lease, treeBytes, others }) => ({
-      atMs: nowMs,
-      subprocessId: lease.key,
-      startBytes: lease.baseBytes,
-      peakBytes: treeBytes === undefined ? undefined : Math.max(treeBytes, lease.baseBytes),
-      endBytes: treeBytes,
-      durationMs: nowMs - lease.sinceMs,
-      warnings: [],
-      aborted: false,
-      sharedWith: others,
-    })),
-  );
 }
 
 /** A call is let through or blocked as the settings say; every other event only tells. */
