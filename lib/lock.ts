@@ -87,7 +87,8 @@ function renewTicket(ticket: LockTicket, liveness: Liveness): void {
   try {
     writeFileSync(mine, JSON.stringify({ token, identity: liveness.self }), { mode: 0o600, flag: 'wx' });
   } catch (error) {
-    removeQuietly(mine);
+    // Refused at once, nothing of ours was made; its removal would be refused, too, and hide why.
+    if (errorCode(error) !== 'EACCES') removeQuietly(mine);
     throw fileFailure('lock', ticket.path, error);
   }
 }

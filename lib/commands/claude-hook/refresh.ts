@@ -3,6 +3,7 @@ import { ALIASES, DISABLE_MONITOR } from '../../config/layers.ts';
 import { loadSettings } from '../../config/load.ts';
 import { SETTING_KEYS, variableOf } from '../../config/settings.ts';
 import { Failure } from '../../failure.ts';
+import { isThere } from '../../files.ts';
 import type { MemorySnapshot } from '../../model.ts';
 import type { AgentKind, Settings } from '../../settings-model.ts';
 import { writeGateRules, type GateNeed, type GateRules } from '../../state/gate-settings.ts';
@@ -43,10 +44,10 @@ export async function refreshGateRules({
   return rules;
 }
 
-/** A project that cannot be written is asked anew each time: slower, and right all the same. */
+/** A project that cannot be written is asked anew each time: slower, and right all the same. None is made where none is. */
 function keep(...words: Parameters<typeof writeGateRules>): void {
   try {
-    writeGateRules(...words);
+    if (isThere(words[0])) writeGateRules(...words);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
   }
