@@ -57,7 +57,7 @@ export function agentsSeen(scene: Scene): Set<string> {
   return new Set(scene.requests().flatMap((request) => request.agent ?? []));
 }
 
-async function until(isSo: () => boolean, what: string): Promise<void> {
+export async function until(isSo: () => boolean, what: string): Promise<void> {
   for (let left = 1500; left > 0; left -= 1) {
     if (isSo()) return;
     await sleep(20);

@@ -47,6 +47,9 @@ export interface Scene {
   readonly ask: (words: readonly string[]) => { readonly code: number | null; readonly text: string };
   /** Answer of a script of ours. */
   readonly ours: (script: string, words: readonly string[]) => string;
+  /** A script of ours that starts clients itself, in their environment; answers its exit code and stdout when it has ended. */
+  readonly runs: (script: string, words: readonly string[]) => Promise<{ code: number | null; text: string }>;
+  readonly client: string;
   readonly close: () => void;
 }
 
@@ -112,6 +115,15 @@ export async function openScene(client: string, rules: string): Promise<Scene> {
     ask: (words) => {
       const { status, stdout } = spawnSync(client, words, { cwd: project, env, encoding: 'utf8' });
       return { code: status, text: stdout };
+    },
+    client,
+    runs: (script, words) => {
+      const all = [join(ROOT, 'dist', `${script}.mjs`), ...words];
+      const child = spawn(process.execPath, all, { cwd: project, env, stdio: ['ignore', 'pipe', 'inherit'] });
+      sessions.push(child);
+      let text = '';
+      child.stdout.setEncoding('utf8').on('data', (chunk: string) => void (text += chunk));
+      return new Promise((resolve) => child.once('close', (code) => resolve({ code, text })));
     },
     start: (script, words = []) => run([scripted(script), ...words]),
     resume: (session, words = []) => run([...words, '--resume', session]),
