@@ -2,7 +2,7 @@
  * What does one call of the gate cost a client? The median of the bundled hook may take at most 1.5 times plain `node -e 0`
  * and 50 MB; eight at once, as a message with eight calls brings them, finish within one second on two cores.
  *
- *   npx tsx bench/hook.ts [--rounds 15] [--json]
+ *   npx tsx bench/hook.ts [--rounds 9] [--json]
  *
  * CPU is user and system time of the call, the median of rounds in which every way has its turn, several calls in a row (the
  * kernel counts in steps of 10 ms); wall time stands beside it, and on a busy machine says more of the machine than of the hook.
@@ -32,9 +32,9 @@ const MOST_MB = 50;
 const MOST_SECONDS = 1;
 const AT_ONCE = 8;
 /** Calls of one way in one round. */
-const RUNS_PER_SAMPLE = 4;
+const RUNS_PER_SAMPLE = 8;
 
-const flags = readFlags('npx tsx bench/hook.ts [--rounds N] [--json]', { rounds: '15' });
+const flags = readFlags('npx tsx bench/hook.ts [--rounds N] [--json]', { rounds: '9' });
 const rounds = count('rounds', flags.rounds);
 const { dir, env: scene } = openScene();
 const project = join(dir, 'project');

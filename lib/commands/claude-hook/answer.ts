@@ -18,7 +18,7 @@ import { readInput, writeOutput } from '../../stdio.ts';
 import { sessionText } from './session.ts';
 import { recordEnds } from './record.ts';
 import { reserveShare, type Applicant, type Reservation } from './reserve.ts';
-import { tellShares } from './shares.ts';
+import { takeShare, tellShares } from './shares.ts';
 import { openGate, openHookPlace, readMachine, type GateWorld } from './world.ts';
 
 /** A prompt of a megabyte is a long one. */
@@ -80,15 +80,16 @@ async function answerEvent(
     case 'session-end':
       await recordEnds(place, event.event, await tellShares(place, event));
       return undefined;
+    case 'started':
+      if (await takeShare(place, event)) return undefined;
+      break;
     case 'ask':
     case 'shell':
-    case 'started':
-    case 'session-start': {
-      const world = await openGate(place);
-      gate.blocks = world.settings.gate.onFailure === 'block';
-      return decide(world, event);
-    }
+    case 'session-start':
   }
+  const world = await openGate(place);
+  gate.blocks = world.settings.gate.onFailure === 'block';
+  return decide(world, event);
 }
 
 type DecidedEvent = Extract<HookEvent, { event: 'ask' | 'shell' | 'started' | 'session-start' }>;

@@ -3,12 +3,12 @@ import type { Lease, ProcessIdentity } from '../../model.ts';
 import { isThere } from '../../files.ts';
 import { identityKey } from '../../policy/charge.ts';
 import { readFamilies } from '../../probe/families.ts';
-import { isStarted, stepShares, type ShareEvent, type SubLease } from '../../policy/sub-agents.ts';
+import { isStarted, shareOf, stepShares, type ShareEvent, type SubLease } from '../../policy/sub-agents.ts';
 import { loadLedger, updateLedger, type Ledger } from '../../state/ledger.ts';
 import { breakerPath } from '../../state/paths.ts';
 import { reportProbe, returnProbe } from '../breaker-gate.ts';
 import { treeBytes } from '../leases.ts';
-import { openGate, type HookPlace } from './world.ts';
+import { keptRules, openGate, type HookPlace } from './world.ts';
 
 /** A share that was given back. */
 export interface EndedShare {
@@ -26,7 +26,7 @@ export async function tellShares(place: HookPlace, event: ShareEvent): Promise<r
   // What an event is about was written down before the client told of it: where there is nothing, nobody has to wait.
   if (sharesOf(loadLedger(stateDir).leases, event.session, client).length === 0) return [];
   const isLaunch = event.event === 'answered' && event.launched;
-  const leaseMs = isLaunch ? (await openGate(place)).settings.admission.leaseMs : 0;
+  const leaseMs = isLaunch ? await runningMs(place) : 0;
 
   const { gone, left } = updateLedger(stateDir, place.liveness(), (ledger) => {
     const shares = sharesOf(ledger.leases, event.session, client);
@@ -43,6 +43,34 @@ export async function tellShares(place: HookPlace, event: ShareEvent): Promise<r
   if (ended.length === 0) return [];
   const bytes = client && treeBytes([client], readFamilies([client.pid])).get(identityKey(client));
   return ended.map((lease) => ({ lease, treeBytes: bytes, others: left + ended.length - 1 }));
+}
+
+/**
+ * An agent that starts takes the share that its call reserved; false: none waits for it. Nearly always one does, and then
+ * nothing has to be decided, so neither the machine nor anybody's tree is looked at.
+ */
+export async function takeShare(
+  place: HookPlace,
+  event: Extract<ShareEvent, { event: 'started' }>,
+): Promise<boolean> {
+  const client = place.client();
+  const leaseMs = await runningMs(place);
+  return updateLedger(place.stateDir(), place.liveness(), (ledger) => {
+    const nowMs = Date.now();
+    // What nobody started in its time counts no more, and must be asked for anew.
+    const shares = sharesOf(ledger.leases, event.session, client).filter(
+      ({ expiresMs }) => expiresMs === undefined || expiresMs > nowMs,
+    );
+    const next = stepShares(shares, event, { nowMs, leaseMs });
+    const isTaken = shareOf(next, event.agent) !== undefined;
+    return { ledger: isTaken ? withShares(ledger, shares, next) : ledger, answer: isTaken };
+  });
+}
+
+/** How long the share of an agent that runs is kept without another word; an older figure does as well. */
+async function runningMs(place: HookPlace): Promise<number> {
+  const rules = keptRules(place) ?? (await openGate(place));
+  return rules.settings.admission.leaseMs;
 }
 
 /** An end says that the machine bore it; a call that started nothing says nothing. A breaker at rest has no file. */

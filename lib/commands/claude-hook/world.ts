@@ -60,6 +60,11 @@ export async function openGate(place: HookPlace): Promise<GateWorld> {
   return { ...place, ...rules, memory, stale };
 }
 
+/** What the settings came to when they were last worked out, newest or not; undefined: they never were. */
+export function keptRules({ projectDir, homeDir, env }: HookPlace): GateRules | undefined {
+  return readGateRules(projectDir, { homeDir, machineTotalBytes: 0 }, env)?.rules;
+}
+
 /** The machine's memory now. */
 export function readMachine(): Promise<MemorySnapshot> {
   return process.platform === 'linux' ? Promise.resolve(readMemory()) : readMemoryAnywhere();
