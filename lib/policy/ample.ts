@@ -36,7 +36,7 @@ export function rememberMost(): MostOf {
  * is never passed.
  */
 export function boundOf(
-  task: ForecastTask,
+  task: Omit<ForecastTask, 'halfBytes'>,
   mostOf: MostOf,
   { caution, priorBytes }: ForecastSettings,
 ): number {

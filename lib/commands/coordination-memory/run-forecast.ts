@@ -4,8 +4,8 @@ import type { AttemptResult } from '../../model.ts';
 import type { PlannedStream } from '../../run-model.ts';
 import { boundOf, rememberMost } from '../../policy/ample.ts';
 import { judgeCapacity, type CapacityFacts } from '../../policy/capacity.ts';
-import { compileRun, type CompiledRun, type ForecastTask } from '../../policy/forecast.ts';
-import { forecastAdmission, type ForecastDecision } from '../../policy/outlook.ts';
+import { compileRun, type CompiledRun, type ForecastTask, type PastRuns } from '../../policy/forecast.ts';
+import { forecastAdmission, type ForecastDecision, type ForecastSettings } from '../../policy/outlook.ts';
 import { compileNewest } from '../../policy/past-runs.ts';
 import { historyKind, type HistoryIndex, type Like } from '../../policy/past-index.ts';
 import { profileAt } from '../../policy/profile.ts';
@@ -95,17 +95,19 @@ export class RunForecast {
     const budgetBytes = Math.max(0, heldBytes + roomBytes);
     const priorBytes = Math.min(facts.settings.memoryPerAgentBytes, budgetBytes * PRIOR_SHARE);
     const oldestMs = running.reduce((most, { view }) => Math.max(most, view ? ageOf(view) : 0), LEAST_AGE_MS);
+    const settings = { caution: CAUTION, priorBytes };
+    const { atMs } = facts.memory;
+    const slots = facts.settings.maxConcurrentAgents - running.length;
+    const starting = candidates.slice(0, Math.max(1, slots));
+    const ample = this.#inAmpleRoom(running, starting, { budgetBytes, settings, atMs });
+    if (ample) return ample;
     this.#fresh = new Map();
-    const tasks = {
+    const decision = forecastAdmission({
       running: running.map((agent) => this.#taskOf(agent)),
       candidates: candidates.map((agent) => this.#withPrior(agent, priorBytes, oldestMs)),
       budgetBytes,
-      settings: { caution: CAUTION, priorBytes },
-    };
-    const { atMs } = facts.memory;
-    const ample = this.#inAmpleRoom(tasks, candidates, facts.settings.maxConcurrentAgents, atMs);
-    if (ample) return ample;
-    const decision = forecastAdmission(tasks);
+      settings,
+    });
     const peaks = decision.answers.map(({ peakBytes }, at): [string, number] => [
       candidates[at] ? kindOf(candidates[at].planned) : '',
       peakBytes,
@@ -114,39 +116,44 @@ export class RunForecast {
     return decision;
   }
 
-  /** Where all that may start fit with the most that was ever seen: a forecast takes a millisecond, which every start would pay. */
+  /**
+   * Where all that may start fit with the most that was ever seen: answers for these alone, made from so little that every
+   * start can pay for it; a forecast takes a millisecond.
+   */
   #inAmpleRoom(
-    { running, candidates, budgetBytes, settings }: Parameters<typeof forecastAdmission>[0],
-    agents: readonly ForecastAgent[],
-    slots: number,
-    atMs: number,
+    running: readonly ForecastAgent[],
+    starting: readonly ForecastAgent[],
+    facts: { readonly budgetBytes: number; readonly settings: ForecastSettings; readonly atMs: number },
   ): ForecastDecision | undefined {
+    const { budgetBytes, settings, atMs } = facts;
     const last = this.#last;
     if (last === undefined || atMs < last.atMs || atMs - last.atMs >= AMPLE_MS) return undefined;
-    const bound = (task: ForecastTask): number => boundOf(task, this.#mostOf, settings);
-    const starting = candidates.slice(0, Math.max(1, slots - running.length));
-    const neededBytes = [...running, ...starting].reduce((sum, task) => sum + bound(task), 0);
-    if (neededBytes > budgetBytes) return undefined;
-    const answers = candidates.map((task, at): ForecastDecision['answers'][number] => {
-      const most = Math.round(bound(task));
-      const agent = agents[at];
-      return {
-        key: task.key,
+    let neededBytes = 0;
+    for (const agent of running) neededBytes += boundOf(this.#levelOf(agent), this.#mostOf, settings);
+    const answers: ForecastDecision['answers'][number][] = [];
+    for (const agent of starting) {
+      const level = this.#levelOf(agent);
+      // As long as little is known, what is configured counts as well: the forecast says how much.
+      if (knownRuns(level.past) < ENOUGH_RUNS) return undefined;
+      const most = Math.round(boundOf(level, this.#mostOf, settings));
+      neededBytes += most;
+      answers.push({
+        key: level.key,
         decision: 'start',
         marginalBytes: most,
-        peakBytes: (agent && last.peaks.get(kindOf(agent.planned))) ?? most,
+        peakBytes: last.peaks.get(kindOf(agent.planned)) ?? most,
         reason: 'there is room for the most that any like it was seen to hold',
-      };
-    });
-    return { answers, neededBytes, charges: new Map() };
+      });
+    }
+    return neededBytes > budgetBytes ? undefined : { answers, neededBytes, charges: new Map() };
   }
 
   /** One that is to start; as long as little is known of its like it may as well need what is configured, for as long as the oldest runs. */
   #withPrior(agent: ForecastAgent, priorBytes: number, oldestMs: number): ForecastTask {
     const task = this.#taskOf(agent);
-    const { stream, kind, others } = task.past;
-    const known = stream.length * ENOUGH_RUNS + kind.length * OWN_KIND_COUNTS + others.length;
+    const known = knownRuns(task.past);
     if (known === 0 || known >= ENOUGH_RUNS) return task;
+    const { kind } = task.past;
     const name = kindOf(agent.planned);
     const pool = this.#fresh.get(name) ?? [
       ...kind,
@@ -156,22 +163,25 @@ export class RunForecast {
     return { ...task, past: { ...task.past, kind: pool } };
   }
 
-  #taskOf({ planned, view }: ForecastAgent): ForecastTask {
+  #taskOf(agent: ForecastAgent): ForecastTask {
+    const level = this.#levelOf(agent);
+    const { ageMs } = level;
+    const halfBytes =
+      ageMs === 0 || agent.view === undefined ? 0 : profileAt(agent.view.profile(), ageMs / 2);
+    return { ...level, halfBytes };
+  }
+
+  /** What can be said of it without its course. */
+  #levelOf({ planned, view }: ForecastAgent): Omit<ForecastTask, 'halfBytes'> {
     const key = planned.stream.key;
     const kind = kindOf(planned);
     const past = { stream: this.#ofStream(planned), kind: this.#runsOf(kind), others: this.#othersOf(kind) };
     const ageMs = view === undefined ? 0 : ageOf(view);
     const seen = this.#seen.get(key) ?? 0;
     if (view === undefined || ageMs < LEAST_AGE_MS || view.samples === 0)
-      return { key, ageMs: 0, currentBytes: view?.currentBytes ?? 0, peakBytes: seen, halfBytes: 0, past };
-    return {
-      key,
-      ageMs,
-      currentBytes: view.currentBytes,
-      peakBytes: Math.max(seen, view.peakBytes ?? 0),
-      halfBytes: profileAt(view.profile(), ageMs / 2),
-      past,
-    };
+      return { key, ageMs: 0, currentBytes: view?.currentBytes ?? 0, peakBytes: seen, past };
+    const peakBytes = Math.max(seen, view.peakBytes ?? 0);
+    return { key, ageMs, currentBytes: view.currentBytes, peakBytes, past };
   }
 
   #runsOf(kind: string): CompiledRun[] {
@@ -200,6 +210,11 @@ export class RunForecast {
 /** Its own time at the last look. */
 function ageOf({ haltedMs, lookedMs, startedMs }: AttemptView): number {
   return Math.max(0, lookedMs - startedMs - haltedMs);
+}
+
+/** How many runs it counts for what is known of an agent's like. */
+function knownRuns({ stream, kind, others }: PastRuns): number {
+  return stream.length * ENOUGH_RUNS + kind.length * OWN_KIND_COUNTS + others.length;
 }
 
 function steadyRun(bytes: number, untilMs: number): CompiledRun {
