@@ -63,8 +63,19 @@ function ownerKey(lease: Lease): string {
   return identityKey(lease.owner);
 }
 
+/** The owners of a ledger's leases stay the same objects from one admission to the next. */
+const identityKeys = new WeakMap<ProcessIdentity, string>();
+
 /** One text per process, for maps. */
 export function identityKey(identity: ProcessIdentity): string {
+  const known = identityKeys.get(identity);
+  if (known !== undefined) return known;
+  const key = keyOf(identity);
+  identityKeys.set(identity, key);
+  return key;
+}
+
+function keyOf(identity: ProcessIdentity): string {
   return `${identity.bootId} ${identity.pidNamespace ?? '-'} ${identity.pid} ${identity.startTicks}`;
 }
 

@@ -25,7 +25,7 @@ export interface Own {
 export interface LookedAhead {
   /** Of streams that are to start, by key; none for those whose share is written. */
   readonly answers: ReadonlyMap<string, ForecastAnswer>;
-  /** Of agents that run, by lease: what each is charged from now on. */
+  /** Of agents that run, by lease: what each is charged from now on; none: as before. */
   readonly charges: ReadonlyMap<string, number>;
 }
 
@@ -39,19 +39,21 @@ export function lookAhead(
   const known = forecast ? candidates.filter((planned) => forecast.knows(planned)) : [];
   if (forecast === undefined || known.length === 0) return undefined;
   const own = [...agents].filter(([, { ended, planned }]) => !ended && forecast.knows(planned));
+  const asked = known.map((planned) => ({ planned, view: undefined }));
+  const ample = forecast.inAmpleRoom(
+    facts,
+    own.map(([, agent]) => agent),
+    asked,
+  );
+  if (ample) return { answers: new Map(ample.map((answer) => [answer.key, answer])), charges: new Map() };
   const { answers, charges } = forecast.look(
     { ...facts, leases: charged(facts.leases, new Map(own.map(([id]) => [id, 0]))) },
     own.map(([, agent]) => agent),
-    known.map((planned) => ({ planned, view: undefined })),
+    asked,
   );
   return {
     answers: new Map(answers.map((answer) => [answer.key, answer])),
-    charges: new Map(
-      own.flatMap(([id, { key }]) => {
-        const bytes = charges.get(key);
-        return bytes === undefined ? [] : [[id, bytes]];
-      }),
-    ),
+    charges: new Map(own.map(([id, { key }]) => [id, charges.get(key) ?? 0])),
   };
 }
 

@@ -5,7 +5,7 @@ import type { PlannedStream } from '../../run-model.ts';
 import { boundOf, rememberMost } from '../../policy/ample.ts';
 import { judgeCapacity, type CapacityFacts } from '../../policy/capacity.ts';
 import { compileRun, type CompiledRun, type ForecastTask, type PastRuns } from '../../policy/forecast.ts';
-import { forecastAdmission, type ForecastDecision, type ForecastSettings } from '../../policy/outlook.ts';
+import { forecastAdmission, type ForecastAnswer, type ForecastDecision } from '../../policy/outlook.ts';
 import { compileNewest } from '../../policy/past-runs.ts';
 import { historyKind, type HistoryIndex, type Like } from '../../policy/past-index.ts';
 import { profileAt } from '../../policy/profile.ts';
@@ -33,7 +33,7 @@ const OWN_KIND_COUNTS = 3;
 /** Younger than this nothing of it tells yet what it will become. */
 const LEAST_AGE_MS = 50;
 /** With room for the most that all were ever seen to hold, forecasts are made this often, for what others may have meanwhile. */
-const AMPLE_MS = 1000;
+const AMPLE_MS = 2000;
 
 /** The forecasts of one run. */
 export class RunForecast {
@@ -82,8 +82,8 @@ export class RunForecast {
   }
 
   /**
-   * Who of the candidates may start, and what each of the running ones is charged (none: as before). Agents that are reserved
-   * for as it is written are in the facts' leases; those of the forecast must have leases without an estimate there.
+   * Who of the candidates may start, and what each of the running ones is charged. Agents that are reserved for as it is
+   * written are in the facts' leases; those of the forecast must have leases without an estimate there.
    */
   look(
     facts: CapacityFacts,
@@ -97,10 +97,6 @@ export class RunForecast {
     const oldestMs = running.reduce((most, { view }) => Math.max(most, view ? ageOf(view) : 0), LEAST_AGE_MS);
     const settings = { caution: CAUTION, priorBytes };
     const { atMs } = facts.memory;
-    const slots = facts.settings.maxConcurrentAgents - running.length;
-    const starting = candidates.slice(0, Math.max(1, slots));
-    const ample = this.#inAmpleRoom(running, starting, { budgetBytes, settings, atMs });
-    if (ample) return ample;
     this.#fresh = new Map();
     const decision = forecastAdmission({
       running: running.map((agent) => this.#taskOf(agent)),
@@ -117,25 +113,31 @@ export class RunForecast {
   }
 
   /**
-   * Where all that may start fit with the most that was ever seen: answers for these alone, made from so little that every
-   * start can pay for it; a forecast takes a millisecond.
+   * Where all that may start fit with the most that was ever seen beside what everybody has been promised: answers for these
+   * alone, made from so little that every start can pay for it; a forecast takes a millisecond. undefined: make one.
    */
-  #inAmpleRoom(
+  inAmpleRoom(
+    facts: CapacityFacts,
     running: readonly ForecastAgent[],
-    starting: readonly ForecastAgent[],
-    facts: { readonly budgetBytes: number; readonly settings: ForecastSettings; readonly atMs: number },
-  ): ForecastDecision | undefined {
-    const { budgetBytes, settings, atMs } = facts;
+    candidates: readonly ForecastAgent[],
+  ): readonly ForecastAnswer[] | undefined {
+    const { settings, memory } = facts;
     const last = this.#last;
+    const { atMs } = memory;
     if (last === undefined || atMs < last.atMs || atMs - last.atMs >= AMPLE_MS) return undefined;
+    const roomBytes = judgeCapacity(facts).rooms[0]?.headroomBytes ?? 0;
+    // What it would be if our own agents held as much as there is room for.
+    const priorBytes = Math.min(settings.memoryPerAgentBytes, memory.totalBytes * PRIOR_SHARE);
+    const rules = { caution: CAUTION, priorBytes };
     let neededBytes = 0;
-    for (const agent of running) neededBytes += boundOf(this.#levelOf(agent), this.#mostOf, settings);
-    const answers: ForecastDecision['answers'][number][] = [];
-    for (const agent of starting) {
+    for (const agent of running)
+      neededBytes += boundOf(this.#levelOf(agent), this.#mostOf, rules) - (agent.view?.privateBytes ?? 0);
+    const answers: ForecastAnswer[] = [];
+    for (const agent of candidates.slice(0, Math.max(1, settings.maxConcurrentAgents - running.length))) {
       const level = this.#levelOf(agent);
       // As long as little is known, what is configured counts as well: the forecast says how much.
       if (knownRuns(level.past) < ENOUGH_RUNS) return undefined;
-      const most = Math.round(boundOf(level, this.#mostOf, settings));
+      const most = Math.round(boundOf(level, this.#mostOf, rules));
       neededBytes += most;
       answers.push({
         key: level.key,
@@ -145,7 +147,7 @@ export class RunForecast {
         reason: 'there is room for the most that any like it was seen to hold',
       });
     }
-    return neededBytes > budgetBytes ? undefined : { answers, neededBytes, charges: new Map() };
+    return neededBytes > roomBytes ? undefined : answers;
   }
 
   /** One that is to start; as long as little is known of its like it may as well need what is configured, for as long as the oldest runs. */
