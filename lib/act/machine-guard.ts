@@ -7,6 +7,9 @@ import { formatBytes } from '../units.ts';
 /** The kernel gives the memory of a killed process back 40 to 310 ms after it is a zombie. */
 const RETURNS_MS = 350;
 
+/** What an agent was admitted with is a forecast, no promise: half as much again is within what is usual. */
+const TOLERANCE_SHARE = 0.5;
+
 /** Follows the machine from look to look. */
 export class MachineGuard {
   readonly #stopBelowBytes: number;
@@ -42,7 +45,8 @@ export class MachineGuard {
       this.#told = undefined;
       return undefined;
     }
-    const choice = chooseVictim(agents);
+    const neededBytes = this.haltBelowBytes - memory.availableBytes;
+    const choice = chooseVictim(agents, { neededBytes, toleranceShare: TOLERANCE_SHARE });
     const scarce = `only ${formatBytes(memory.availableBytes)} available, under ${formatBytes(stopBelowBytes)}`;
     if (choice.choice === 'wait') {
       if (this.#told !== choice.reason)

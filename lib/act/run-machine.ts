@@ -37,6 +37,8 @@ interface Seen {
 
 /** With this share of what is in use the agents of this run are what fills the memory. */
 const OURS_SHARE = 0.5;
+/** A stream that is stopped more often than this has something wrong that a better forecast does not mend. */
+const MOST_OVERBOOKED = 3;
 /** With next to nothing left the machine is looked at this often: what grows is halted then. */
 const LEAST_LOOK_MS = 10;
 
@@ -45,8 +47,8 @@ export class RunMachine {
   readonly #world: MachineWorld;
   readonly #guard: MachineGuard;
   readonly #pauses: RunPauses;
-  /** Streams that were stopped for our own forecast: none is spared a second time. */
-  readonly #overbooked = new Set<string>();
+  /** How often streams were stopped for our own forecast. */
+  readonly #overbooked = new Map<string, number>();
   #seen: Seen | undefined;
 
   /** `isHeld`: whether a person holds this stream. */
@@ -92,8 +94,16 @@ export class RunMachine {
     const { memory } = this.look(nowMs);
     const keepBytes = this.#guard.haltBelowBytes;
     // A halt is given a look to show what it does, before anybody is stopped.
-    if (settings.enabled && this.#pauses.step({ views, memory, keepBytes, budgetBytes, nowMs }))
-      return undefined;
+    const { hasHalted, giveUp } = settings.enabled
+      ? this.#pauses.step({ views, memory, keepBytes, budgetBytes, nowMs })
+      : { hasHalted: false, giveUp: undefined };
+    if (hasHalted) return undefined;
+    if (giveUp !== undefined && this.#world.isForecast(giveUp))
+      return {
+        key: giveUp,
+        reason: 'more was started than fits: it was halted for longer than its work took',
+        isOverbooked: true,
+      };
     const victim = this.#guard.choose(candidates(), memory, nowMs, onEvent, this.#pauses.isAny);
     return victim && { ...victim, isOverbooked: this.#isOverbooked(victim.key, views, memory) };
   }
@@ -103,10 +113,11 @@ export class RunMachine {
     views: readonly AttemptView[],
     { availableBytes, totalBytes }: MemorySnapshot,
   ): boolean {
-    if (!this.#world.isForecast(key) || this.#overbooked.has(key)) return false;
+    const before = this.#overbooked.get(key) ?? 0;
+    if (!this.#world.isForecast(key) || before >= MOST_OVERBOOKED) return false;
     const heldBytes = views.reduce((sum, { privateBytes }) => sum + privateBytes, 0);
     const isOurs = heldBytes >= (totalBytes - availableBytes) * OURS_SHARE;
-    if (isOurs) this.#overbooked.add(key);
+    if (isOurs) this.#overbooked.set(key, before + 1);
     return isOurs;
   }
 }

@@ -1,7 +1,7 @@
 /** Which agents of a run are halted because their growth would take the last memory, and when do they go on? */
 import type { MemorySnapshot } from '../model.ts';
 import type { RunEvent } from '../run-model.ts';
-import { planPauses, type PauseFacts } from '../policy/pause.ts';
+import { chooseGivenUp, planPauses, type PauseFacts } from '../policy/pause.ts';
 import { formatBytes } from '../units.ts';
 import type { AttemptView, Engine } from './engine.ts';
 
@@ -22,6 +22,15 @@ export interface PausesLook {
   readonly nowMs: number;
 }
 
+export interface PausesDeed {
+  /** Somebody was halted just now: what this does is to be waited for. */
+  readonly hasHalted: boolean;
+  /** Whose halt costs more by now than doing its work again would. */
+  readonly giveUp: string | undefined;
+}
+
+const NOTHING: PausesDeed = { hasHalted: false, giveUp: undefined };
+
 /** Growth is taken over at least this long, and assumed to go on for this long. */
 const RATE_MS = 40;
 const AHEAD_MS = 30;
@@ -31,7 +40,9 @@ const RESUME_SHARE = 0.05;
 /** The halted agents of one run. A halt costs them time; a stop would cost them all they have done. */
 export class RunPauses {
   readonly #world: PausesWorld;
-  readonly #halted = new Set<string>();
+  /** Since when, by key. */
+  readonly #halted = new Map<string, number>();
+  readonly #givenUp = new Map<string, number>();
 
   constructor(world: PausesWorld) {
     this.#world = world;
@@ -42,14 +53,15 @@ export class RunPauses {
     return this.#halted.size > 0;
   }
 
-  /** Halts or lets go on; answers whether somebody was halted just now, so that what this does is to be waited for. */
-  step({ views, memory, keepBytes, budgetBytes, nowMs }: PausesLook): boolean {
+  /** Halts or lets go on; answers what came of it. */
+  step({ views, memory, keepBytes, budgetBytes, nowMs }: PausesLook): PausesDeed {
     const live = views.filter(({ end }) => end === undefined);
-    for (const key of this.#halted) if (!live.some((view) => view.key === key)) this.#halted.delete(key);
+    for (const key of this.#halted.keys())
+      if (!live.some((view) => view.key === key)) this.#halted.delete(key);
     const heldBytes = live.reduce((sum, { privateBytes }) => sum + privateBytes, 0);
     const leftBytes = Math.min(memory.availableBytes - keepBytes, budgetBytes - heldBytes);
     // Nobody can grow that far within a look.
-    if (this.#halted.size === 0 && leftBytes > FAR_BYTES) return false;
+    if (this.#halted.size === 0 && leftBytes > FAR_BYTES) return NOTHING;
     const room = Math.max(1, heldBytes + leftBytes);
     const plan = planPauses({
       agents: live.map((view) => this.#factsOf(view, nowMs)),
@@ -59,7 +71,7 @@ export class RunPauses {
     });
     for (const key of plan.pause) {
       this.#world.engine.suspend(key, true);
-      this.#halted.add(key);
+      this.#halted.set(key, nowMs);
     }
     for (const key of plan.resume) {
       this.#halted.delete(key);
@@ -74,7 +86,23 @@ export class RunPauses {
         text: `${deed}: ${plan.reason ?? ''}, ${formatBytes(memory.availableBytes)} available`,
       });
     }
-    return plan.pause.length > 0;
+    if (plan.pause.length > 0) return { hasHalted: true, giveUp: undefined };
+    return plan.resume.length > 0 ? NOTHING : { hasHalted: false, giveUp: this.#chooseGivenUp(live, nowMs) };
+  }
+
+  #chooseGivenUp(live: readonly AttemptView[], nowMs: number): string | undefined {
+    const key = chooseGivenUp(
+      live.flatMap(({ averageBytes = 0, haltedMs, key, privateBytes, startedMs }) => {
+        const sinceMs = this.#halted.get(key);
+        if (sinceMs === undefined) return [];
+        const doneByteMs = averageBytes * (nowMs - startedMs - haltedMs);
+        const givenUp = this.#givenUp.get(key) ?? 0;
+        return [{ key, heldBytes: privateBytes, haltedMs: nowMs - sinceMs, doneByteMs, givenUp }];
+      }),
+    );
+    if (key !== undefined) this.#givenUp.set(key, (this.#givenUp.get(key) ?? 0) + 1);
+    if (key !== undefined) this.#halted.delete(key);
+    return key;
   }
 
   #factsOf({ key, startedMs, haltedMs }: AttemptView, nowMs: number): PauseFacts {

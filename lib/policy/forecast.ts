@@ -66,7 +66,7 @@ const NEAREST = 5;
 /** One that is less alike than this would not move a figure that anybody reads. */
 const LEAST_LIKENESS = 0.003;
 /** An earlier run of the very same stream counts this many times all the others together. */
-const STREAM_WEIGHT = 4;
+const STREAM_WEIGHT = 20;
 /** With so many runs a kind stands for itself; below, runs of other kinds make up the number. */
 export const ENOUGH_RUNS = 10;
 /** What was stopped would have needed at least a fifth more. */
@@ -102,7 +102,8 @@ export function futureOf(task: ForecastTask, offsetsMs: Float64Array, priorBytes
 /** The candidates with their weights. */
 function weighCandidates(task: ForecastTask): { run: CompiledRun; share: number }[] {
   const { stream, kind, others } = task.past;
-  const missing = Math.max(0, ENOUGH_RUNS - kind.length - stream.length);
+  // A stream that was done before is known by itself.
+  const missing = Math.max(0, ENOUGH_RUNS - kind.length - stream.length * ENOUGH_RUNS);
   const pools: { runs: readonly CompiledRun[]; each: number }[] = [
     { runs: stream, each: (STREAM_WEIGHT * Math.max(ENOUGH_RUNS, kind.length)) / Math.max(1, stream.length) },
     { runs: kind, each: 1 },

@@ -77,7 +77,7 @@ describe('RunMachine.guard', () => {
     ['halts the youngest that grows', [OLD, { ...YOUNG, grewMb: 80 }], 120, 'halt young'],
     ['halts the young one though the old one grows, too', [{ ...OLD, grewMb: 20 }, { ...YOUNG, grewMb: 80 }], 130, 'halt young'],
     ['never halts the last one that goes on', [{ ...OLD, grewMb: 80 }], 80, ''],
-    ['halts who grows slowly once nothing is left', [OLD, { ...YOUNG, grewMb: 1 }], 60, 'halt young'],
+    ['leaves alone who grows so slowly that a halt would gain nothing', [OLD, { ...YOUNG, grewMb: 1 }], 60, ''],
     ['stops nobody where a halt may help', [{ ...OLD, grewMb: 20 }, { ...YOUNG, grewMb: 20 }], 40, 'halt young'],
   ])('%s', (_what, agents, leftMb, expected) => {
     expect(open().look(agents, leftMb)).toBe(expected);

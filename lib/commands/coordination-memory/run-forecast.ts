@@ -20,6 +20,8 @@ export interface ForecastAgent {
 /** Runs of one kind that count: more of them change no forecast by much, and each costs time at every admission. */
 const MOST_RUNS = 64;
 const MOST_OF_STREAM = 8;
+/** What has just ended tells more than what ran some other day, or was only told. */
+const THIS_RUN_COUNTS = 3;
 /** So many standard deviations above the mean must fit. */
 const CAUTION = 1;
 /** Without any evidence an agent is not expected to take more than this share of all there is. */
@@ -69,7 +71,7 @@ export class RunForecast {
     // One that failed by itself may have done so before it came to its work.
     if (run === undefined || outcome === 'failed') return;
     const kind = kindOf(planned);
-    this.#kinds.set(kind, [...this.#runsOf(kind), run].slice(-MOST_RUNS));
+    this.#kinds.set(kind, [...this.#runsOf(kind), ...Array<CompiledRun>(THIS_RUN_COUNTS).fill(run)].slice(-MOST_RUNS));
     if (run.isCensored) this.#streams.set(key, [...this.#ofStream(planned), run]);
     this.#others = new Map();
   }

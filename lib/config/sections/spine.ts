@@ -156,7 +156,7 @@ export const SPINE_SETTINGS = {
   'admission.lookahead': {
     type: 'integer',
     range: [0, 1000],
-    standard: 5,
+    standard: 20,
     meaning: 'How many waiting streams behind a blocked one may overtake it.',
   },
   'admission.ageing': {
