@@ -36,11 +36,9 @@ export class MachineGuard {
     memory: MemorySnapshot,
     nowMs: number,
     tell: (event: RunEvent) => void,
-    /** What grows is halted already, so that less suffices. */
-    isHalted = false,
   ): { readonly key: string; readonly reason: string } | undefined {
     if (!this.#measure(agents, memory, nowMs, tell)) return undefined;
-    const stopBelowBytes = this.#stopBelowBytes / (isHalted ? 2 : 1);
+    const stopBelowBytes = this.#stopBelowBytes;
     if (memory.availableBytes >= stopBelowBytes) {
       this.#told = undefined;
       return undefined;

@@ -39,6 +39,9 @@ interface Seen {
 const OURS_SHARE = 0.5;
 /** A stream that is stopped more often than this has something wrong that a better forecast does not mend. */
 const MOST_OVERBOOKED = 3;
+/** So many threads are assumed to fill memory at once. */
+const TOGETHER = 2;
+const NEAR_BYTES = 2 * 1024 ** 3;
 /** With next to nothing left the machine is looked at this often: what grows is halted then. */
 const LEAST_LOOK_MS = 10;
 
@@ -78,7 +81,8 @@ export class RunMachine {
     const memory = readMemory();
     const headroomBytes = memory.availableBytes - this.#guard.haltBelowBytes;
     const mostMs = settings.thresholds.sampleIntervalMs;
-    const ms = sampleIntervalMs({ headroomBytes, youngestMs: Infinity, mostMs });
+    // Several agents fill it at the same time, each at the pace that is assumed of one.
+    const ms = sampleIntervalMs({ headroomBytes: headroomBytes / TOGETHER, youngestMs: Infinity, mostMs });
     this.#seen = { memory, atMs: nowMs, untilMs: nowMs + Math.max(LEAST_LOOK_MS, ms) };
     return this.#seen;
   }
@@ -91,6 +95,9 @@ export class RunMachine {
   ): MachineVictim | undefined {
     const { budgetBytes, onEvent, settings } = this.#world;
     if (!settings.monitoringEnabled || !settings.thresholds.abort) return undefined;
+    const seen = this.look(nowMs);
+    // The agents were measured just now: with little left the machine must not be an older picture than they are.
+    if (seen.atMs < nowMs && seen.memory.availableBytes < NEAR_BYTES) this.#seen = undefined;
     const { memory } = this.look(nowMs);
     const keepBytes = this.#guard.haltBelowBytes;
     // A halt is given a look to show what it does, before anybody is stopped.
@@ -104,7 +111,9 @@ export class RunMachine {
         reason: 'more was started than fits: it was halted for longer than its work took',
         isOverbooked: true,
       };
-    const victim = this.#guard.choose(candidates(), memory, nowMs, onEvent, this.#pauses.isAny);
+    const victim = this.#guard.choose(candidates(), memory, nowMs, onEvent);
+    // While it dies nobody else may take what is left: evidence takes tens of milliseconds.
+    if (victim) this.#pauses.haltAll(views, victim.key, nowMs);
     return victim && { ...victim, isOverbooked: this.#isOverbooked(victim.key, views, memory) };
   }
 

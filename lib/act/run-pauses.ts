@@ -90,6 +90,16 @@ export class RunPauses {
     return plan.resume.length > 0 ? NOTHING : { hasHalted: false, giveUp: this.#chooseGivenUp(live, nowMs) };
   }
 
+  /** Halts all but this one. */
+  haltAll(views: readonly AttemptView[], but: string, nowMs: number): void {
+    this.#halted.delete(but);
+    for (const { end, key } of views) {
+      if (end !== undefined || key === but || this.#halted.has(key)) continue;
+      this.#world.engine.suspend(key, true);
+      this.#halted.set(key, nowMs);
+    }
+  }
+
   #chooseGivenUp(live: readonly AttemptView[], nowMs: number): string | undefined {
     const key = chooseGivenUp(
       live.flatMap(({ averageBytes = 0, haltedMs, key, privateBytes, startedMs }) => {
@@ -127,4 +137,4 @@ export class RunPauses {
 }
 
 /** The most that a machine gives in a look at its most seldom. */
-const FAR_BYTES = 512 * 1024 ** 2;
+const FAR_BYTES = 1024 ** 3;

@@ -18,7 +18,7 @@ export interface PausePlan {
 
 /** Growth until the next look may be this much of what it was since the last one. */
 const GROWTH_FACTOR = 1.5;
-/** One that grows less than this share of the budget in a look is not worth halting. */
+/** One that grows less than this share of the budget in a look is not worth halting as long as anything is left. */
 const WORTH_SHARE = 0.002;
 
 /** An agent that stands still, with what it took so far. */
@@ -64,7 +64,7 @@ export function planPauses(facts: {
   const soon = active.reduce((sum, { grewBytes }) => sum + Math.max(0, grewBytes) * GROWTH_FACTOR, usedBytes);
   if (soon > budgetBytes) {
     const growing = active
-      .filter(({ grewBytes }) => grewBytes > WORTH_SHARE * budgetBytes)
+      .filter(({ grewBytes }) => grewBytes > (usedBytes >= budgetBytes ? 0 : WORTH_SHARE * budgetBytes))
       .sort((a, b) => a.ageMs - b.ageMs);
     const pause: string[] = [];
     let left = soon;

@@ -70,10 +70,10 @@ describe('futureOf', () => {
     expect(mean(one)).toEqual(expected);
   }); // prettier-ignore
 
-  it('an earlier run of the same stream counts four times its kind', () => {
+  it('an earlier run of the same stream counts twenty times its kind', () => {
     const stream = [run(false, [30, 2000])];
     const future = futureOf(task('a', 0, 0, { ...hills, stream }), offsets, 0);
-    expect(Math.round((future.mean[0] ?? 0) / MIB)).toBe(Math.round((48 * 2000 + 12 * 100) / 60.3));
+    expect(Math.round((future.mean[0] ?? 0) / MIB)).toBe(Math.round((240 * 2000 + 12 * 100) / 252.3));
   });
 
   it('what was stopped would have gone on, a fifth larger', () => {
