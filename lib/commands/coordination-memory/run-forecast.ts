@@ -71,7 +71,10 @@ export class RunForecast {
     // One that failed by itself may have done so before it came to its work.
     if (run === undefined || outcome === 'failed') return;
     const kind = kindOf(planned);
-    this.#kinds.set(kind, [...this.#runsOf(kind), ...Array<CompiledRun>(THIS_RUN_COUNTS).fill(run)].slice(-MOST_RUNS));
+    this.#kinds.set(
+      kind,
+      [...this.#runsOf(kind), ...Array<CompiledRun>(THIS_RUN_COUNTS).fill(run)].slice(-MOST_RUNS),
+    );
     if (run.isCensored) this.#streams.set(key, [...this.#ofStream(planned), run]);
     this.#others = new Map();
   }
