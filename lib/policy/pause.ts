@@ -5,7 +5,7 @@ import { formatBytes } from '../units.ts';
 export interface PauseFacts {
   readonly key: string;
   readonly ageMs: number;
-  /** How much it grew since the last look; 0 while it is halted. */
+  /** How much it grew since the last look; of one that is halted: what it grew before, if it may do so again, else 0. */
   readonly grewBytes: number;
   readonly isPaused: boolean;
 }
@@ -16,10 +16,17 @@ export interface PausePlan {
   readonly reason: string | undefined;
 }
 
-/** Growth until the next look may be this much of what it was since the last one. */
-const GROWTH_FACTOR = 1.5;
-/** One that grows less than this share of the budget in a look is not worth halting as long as anything is left. */
-const WORTH_SHARE = 0.002;
+/** How far ahead a pause looks: a matter of how often there is a look. */
+export interface PauseRules {
+  /** Growth until the next look may be this many times what it was since the last one. */
+  readonly growthFactor: number;
+  /** One that grows less than this share of the budget in a look is not worth halting as long as anything is left. */
+  readonly worthShare: number;
+  /** The same once nothing is left. */
+  readonly lastShare: number;
+}
+
+const RULES: PauseRules = { growthFactor: 1.5, worthShare: 0.002, lastShare: 0 };
 
 /** An agent that stands still, with what it took so far. */
 export interface HaltedFacts {
@@ -50,28 +57,33 @@ export function chooseGivenUp(halted: readonly HaltedFacts[]): string | undefine
 
 /**
  * Whom to halt so that what grows does not pass the budget before the next look: the youngest that grow, since the older
- * ones end sooner and give their memory back; one always goes on. With nobody to halt, the oldest that is halted goes on as
- * soon as `fits` says that it does, or nothing else moves.
+ * ones end sooner and give their memory back; one always goes on. With nobody to halt, the oldest goes on of those whose
+ * next growth there is room for, as soon as `fits` says so, or when nothing else moves.
  */
 export function planPauses(facts: {
   readonly agents: readonly PauseFacts[];
   readonly usedBytes: number;
   readonly budgetBytes: number;
   readonly fits: (key: string) => boolean;
+  readonly rules?: PauseRules;
 }): PausePlan {
-  const { agents, usedBytes, budgetBytes, fits } = facts;
+  const { agents, usedBytes, budgetBytes, fits, rules = RULES } = facts;
+  const growthOf = ({ grewBytes }: PauseFacts): number => Math.max(0, grewBytes) * rules.growthFactor;
   const active = agents.filter(({ isPaused }) => !isPaused);
-  const soon = active.reduce((sum, { grewBytes }) => sum + Math.max(0, grewBytes) * GROWTH_FACTOR, usedBytes);
+  const soon = active.reduce((sum, agent) => sum + growthOf(agent), usedBytes);
   if (soon > budgetBytes) {
     const growing = active
-      .filter(({ grewBytes }) => grewBytes > (usedBytes >= budgetBytes ? 0 : WORTH_SHARE * budgetBytes))
+      .filter(
+        ({ grewBytes }) =>
+          grewBytes > (usedBytes >= budgetBytes ? rules.lastShare : rules.worthShare) * budgetBytes,
+      )
       .sort((a, b) => a.ageMs - b.ageMs);
     const pause: string[] = [];
     let left = soon;
-    for (const { key, grewBytes } of growing) {
+    for (const agent of growing) {
       if (left <= budgetBytes || pause.length + 1 >= active.length) break;
-      pause.push(key);
-      left -= grewBytes * GROWTH_FACTOR;
+      pause.push(agent.key);
+      left -= growthOf(agent);
     }
     if (pause.length > 0)
       return {
@@ -80,13 +92,43 @@ export function planPauses(facts: {
         reason: `${formatBytes(soon)} at this rate by the next look, of ${formatBytes(budgetBytes)}`,
       };
   }
-  const oldest = agents
-    .filter(({ isPaused }) => isPaused)
-    .reduce<PauseFacts | undefined>(
-      (old, agent) => (old && old.ageMs >= agent.ageMs ? old : agent),
-      undefined,
-    );
-  if (oldest && (active.length === 0 || (soon <= budgetBytes && fits(oldest.key))))
-    return { pause: [], resume: [oldest.key], reason: 'there is room again' };
-  return { pause: [], resume: [], reason: undefined };
+  const halted = agents.filter(({ isPaused }) => isPaused).sort((a, b) => b.ageMs - a.ageMs);
+  const next =
+    active.length === 0
+      ? halted[0]
+      : halted.find((agent) => soon + growthOf(agent) <= budgetBytes && fits(agent.key));
+  return next
+    ? { pause: [], resume: [next.key], reason: 'there is room again' }
+    : { pause: [], resume: [], reason: undefined };
+}
+
+/** An agent that is halted. */
+export interface HaltedFacts {
+  readonly key: string;
+  readonly currentBytes: number;
+  /** How long it had worked: what its end would lose. */
+  readonly ageMs: number;
+  /** How long it has been halted in one go. */
+  readonly haltedMs: number;
+  /** How long a run of its like takes; undefined: not known. */
+  readonly usualMs: number | undefined;
+  /** It was stopped before: another time it is not asked to. */
+  readonly gaveUp: boolean;
+}
+
+/** A place is given up no sooner than so many usual runs could have used it. */
+const USUAL_RUNS = 1.5;
+
+/**
+ * Who gives its place up: the largest of those that are halted, once it has waited longer than it had worked, and than one
+ * and a half runs of its like take. Whoever rents skis until the rent has reached their price, and then buys them, never
+ * pays more than twice what would have been best (Karlin et al., "Competitive snoopy caching", 1988).
+ */
+export function chooseGiveUp(halted: readonly HaltedFacts[]): string | undefined {
+  const largest = halted.reduce<HaltedFacts | undefined>(
+    (one, other) => (one && one.currentBytes >= other.currentBytes ? one : other),
+    undefined,
+  );
+  if (largest?.usualMs === undefined || largest.gaveUp) return undefined;
+  return largest.haltedMs > Math.max(largest.ageMs, largest.usualMs * USUAL_RUNS) ? largest.key : undefined;
 }

@@ -1,13 +1,12 @@
 /** How do our own rules run traces? Admission, charges, victims, pauses and forecasts are the code that a real run uses. */
-import type { MemorySnapshot } from '../model.ts';
 import type { Settings } from '../settings-model.ts';
 import { decideAdmission, type AdmissionMemory } from './admission.ts';
-import type { CheckedLease } from './charge.ts';
 import { compileRun, type CompiledRun, type ForecastTask } from './forecast.ts';
 import { forecastAdmission, type ForecastSettings } from './outlook.ts';
-import { planPauses } from './pause.ts';
+import { chooseGiveUp, planPauses, type HaltedFacts, type PauseRules } from './pause.ts';
 import { profileOf } from './profile.ts';
-import type { SimAgent, SimRule, SimWorld } from './simulate.ts';
+import { simBudget, simLease, simSnapshot } from './simulate-facts.ts';
+import type { SimAgent, SimPauses, SimRule, SimWorld } from './simulate.ts';
 import { chooseVictim } from './victim.ts';
 
 export interface OurRules {
@@ -22,9 +21,23 @@ export interface OurRules {
   readonly learns: boolean;
   /** Whether growing agents are halted before memory runs out. */
   readonly pauses: boolean;
+  /** How fast an agent is taken to grow at most until a faster one was seen, bytes a second. */
+  readonly growthBytesPerS: number;
   /** Tried again after so many steps where nothing ended. */
   readonly admitEverySteps: number;
 }
+
+/** Our rules at their defaults, whatever the machine. */
+export const OUR_DEFAULTS = {
+  /** So many standard deviations above the mean must fit, besides what one agent may grow between two looks. */
+  caution: 0.4,
+  /** Until it was seen, an agent may grow by this share of the budget in a second. */
+  growthSharePerS: 1 / 6,
+  /** What is expected of an agent while nothing is known, as a share of the budget. */
+  priorShare: 1 / 8,
+  /** Of the budget, never promised. */
+  safetyShare: 0.02,
+} as const;
 
 /** What an agent's forecast rests on, as of so many attempts that ended in this run. */
 interface Pools {
@@ -40,10 +53,9 @@ interface Memory {
   memoryOf: AdmissionMemory;
   nextMs: number;
   count: number;
+  /** The most that an agent was seen to grow between two looks. */
+  largestStepBytes: number;
 }
-
-/** Whose budget it is. */
-const EPIC = 'simulated';
 
 /** Our rules as one of the simulator's; each call begins with nothing learned. */
 export function ourRule(rules: OurRules): SimRule {
@@ -54,6 +66,7 @@ export function ourRule(rules: OurRules): SimRule {
     memoryOf: { holdSinceMs: undefined, lastMemoryEventMs: undefined },
     nextMs: 0,
     count: 0,
+    largestStepBytes: 0,
   };
   const taskOf = (agent: SimAgent, stepMs: number) => forecastTask(agent, stepMs, rules, memory);
   return {
@@ -62,7 +75,7 @@ export function ourRule(rules: OurRules): SimRule {
     admit: (world) => admit(world, rules, memory, taskOf),
     victim: (world) => victimOf(world),
     ended: (agent, how, { stepMs }) => learn(agent, how, stepMs, rules, memory),
-    ...(rules.pauses ? { pauses: (world: SimWorld) => pausesOf(world, rules, taskOf) } : {}),
+    ...(rules.pauses ? { pauses: (world: SimWorld) => pausesOf(world, rules, taskOf, memory) } : {}),
   };
 }
 
@@ -77,10 +90,10 @@ function admit(world: SimWorld, rules: OurRules, memory: Memory, taskOf: TaskOf)
   const forecast = forecastAdmission({
     running: running.map((agent) => taskOf(agent, stepMs)),
     candidates: candidates.map((agent) => taskOf(agent, stepMs)),
-    budgetBytes: budgetBytes - settings.admission.safetyBytes,
+    budgetBytes: budgetBytes - settings.admission.safetyBytes - stepReserve(world, rules, memory),
     settings: rules.forecast,
   });
-  const leases = running.map((agent) => leaseOf(agent, forecast.charges.get(agent.task.key) ?? 0, world));
+  const leases = running.map((agent) => simLease(agent, forecast.charges.get(agent.task.key) ?? 0, world));
   const starts: SimAgent[] = [];
   for (const [at, agent] of candidates.entries()) {
     const answer = forecast.answers[at];
@@ -88,9 +101,9 @@ function admit(world: SimWorld, rules: OurRules, memory: Memory, taskOf: TaskOf)
     const decision = decideAdmission(
       {
         settings,
-        memory: snapshot(world),
+        memory: simSnapshot(world),
         leases,
-        budget: { bytes: budgetBytes, project: '', epic: EPIC },
+        budget: simBudget(world),
         nowMs,
         memoryOf: memory.memoryOf,
       },
@@ -99,16 +112,19 @@ function admit(world: SimWorld, rules: OurRules, memory: Memory, taskOf: TaskOf)
     memory.memoryOf = decision.memory;
     if (decision.decision !== 'admit') break;
     agent.estimateBytes = answer.peakBytes;
-    leases.push(leaseOf(agent, decision.estimateBytes, world));
+    leases.push(simLease(agent, decision.estimateBytes, world));
     starts.push(agent);
   }
   return starts;
 }
 
-/** What a forecast said at the start is no promise: half as much again is within what is usual. */
-const TOLERANCE_SHARE = 0.5;
+/** What is kept free of starts: as much as one agent may grow before anybody looks again, at most a quarter of all. */
+function stepReserve({ budgetBytes, stepMs }: SimWorld, rules: OurRules, memory: Memory): number {
+  const assumedBytes = (rules.growthBytesPerS * stepMs) / 1000;
+  return Math.min(Math.max(memory.largestStepBytes, assumedBytes), budgetBytes / 4);
+}
 
-/** The rule of the machine's guard. */
+/** The rule of the machine's guard. What a forecast said at the start is no promise, so nobody is stopped for having passed it. */
 function victimOf({ running, stepMs, usedBytes, budgetBytes }: SimWorld): SimAgent {
   const growing = running.reduce((sum, { grewBytes }) => sum + Math.max(0, grewBytes), 0);
   const choice = chooseVictim(
@@ -120,45 +136,58 @@ function victimOf({ running, stepMs, usedBytes, budgetBytes }: SimWorld): SimAge
       ageMs: step * stepMs,
       isLeaving: false,
     })),
-    { neededBytes: usedBytes - budgetBytes + growing, toleranceShare: TOLERANCE_SHARE },
+    { neededBytes: usedBytes - budgetBytes + growing, toleranceShare: Infinity },
   );
   const found = choice.choice === 'stop' ? running.find(({ task }) => task.key === choice.key) : undefined;
   if (found === undefined) throw new Error(`nobody to stop: ${choice.reason}`);
   return found;
 }
 
-function pausesOf(world: SimWorld, rules: OurRules, taskOf: TaskOf) {
+/** A look of the simulator is a whole step: growth may double in one, where a run looks again long before. */
+const PAUSE_RULES: PauseRules = { growthFactor: 2, worthShare: 0.005, lastShare: 0.005 };
+
+function pausesOf(world: SimWorld, rules: OurRules, taskOf: TaskOf, memory: Memory): SimPauses {
   const { running, usedBytes, budgetBytes, stepMs } = world;
-  const limitBytes = budgetBytes - rules.settings.admission.safetyBytes;
-  const byKey = new Map(running.map((agent) => [agent.task.key, agent]));
-  const fits = (key: string): boolean => {
-    const one = byKey.get(key);
-    const others = running.filter(({ isPaused, task }) => !isPaused && task.key !== key);
-    const held = running.reduce(
-      (sum, agent) => sum + (agent.isPaused && agent !== one ? agent.currentBytes : 0),
-      0,
-    );
-    const { neededBytes } = forecastAdmission({
-      running: [...others, ...(one ? [one] : [])].map((agent) => taskOf(agent, stepMs)),
-      candidates: [],
-      budgetBytes: limitBytes,
-      settings: { ...rules.forecast, caution: rules.forecast.caution / 2 },
-    });
-    return held + neededBytes <= limitBytes;
-  };
+  for (const { grewBytes, isPaused } of running)
+    if (!isPaused) memory.largestStepBytes = Math.max(memory.largestStepBytes, grewBytes);
   const plan = planPauses({
     agents: running.map(({ task, step, grewBytes, isPaused }) => ({
       key: task.key,
       ageMs: step * stepMs,
-      grewBytes: isPaused ? 0 : grewBytes,
+      // It grew once and was halted for it: when it goes on, about as much is to be expected, not twice as much.
+      grewBytes: isPaused ? grewBytes * RESUME_SHARE : grewBytes,
       isPaused,
     })),
     usedBytes,
-    budgetBytes: limitBytes,
-    fits,
+    budgetBytes: budgetBytes - rules.settings.admission.safetyBytes,
+    fits: () => true,
+    rules: PAUSE_RULES,
   });
+  const late = chooseGiveUp(
+    running.flatMap((agent) => (agent.isPaused ? [haltedFacts(agent, taskOf(agent, stepMs), stepMs)] : [])),
+  );
   const agentsOf = (keys: readonly string[]) => running.filter(({ task }) => keys.includes(task.key));
-  return { pause: agentsOf(plan.pause), resume: agentsOf(plan.resume) };
+  return {
+    pause: agentsOf(plan.pause),
+    resume: agentsOf(plan.resume.filter((key) => key !== late)),
+    giveUp: late === undefined ? [] : agentsOf([late]),
+  };
+}
+
+/** With the growth factor of 2 a quarter more than its last growth. */
+const RESUME_SHARE = 0.625;
+
+function haltedFacts(agent: SimAgent, { past }: ForecastTask, stepMs: number): HaltedFacts {
+  const like = past.kind.length > 0 ? past.kind : past.others;
+  const all = like.reduce((sum, { durationMs }) => sum + durationMs, 0);
+  return {
+    key: agent.task.key,
+    currentBytes: agent.currentBytes,
+    ageMs: agent.step * stepMs,
+    haltedMs: agent.haltedMs,
+    usualMs: like.length > 0 ? all / like.length : undefined,
+    gaveUp: agent.stops > 0,
+  };
 }
 
 function learn(
@@ -211,56 +240,4 @@ function poolsOf(agent: SimAgent, rules: OurRules, memory: Memory): Pools {
   const pool = { count: memory.count, kind: [...given, ...own], others };
   pools.set(kind, pool);
   return pool;
-}
-
-/** The memory is a budget of which nobody else takes: the machine around it never binds, as with `run --budget`. */
-function snapshot({ nowMs, budgetBytes }: SimWorld): MemorySnapshot {
-  const aroundBytes = budgetBytes * 1000;
-  const bound = {
-    kind: 'machine' as const,
-    name: 'machine',
-    totalBytes: aroundBytes,
-    availableBytes: aroundBytes,
-  };
-  return {
-    atMs: nowMs,
-    totalBytes: aroundBytes,
-    availableBytes: aroundBytes,
-    binding: bound,
-    bounds: [bound],
-    swapTotalBytes: undefined,
-    swapFreeBytes: undefined,
-    pressure: undefined,
-  };
-}
-
-function leaseOf(
-  { task, currentBytes, step }: SimAgent,
-  estimateBytes: number,
-  { nowMs, stepMs }: SimWorld,
-): CheckedLease {
-  const owner = { bootId: task.key, pidNamespace: undefined, pid: 1, startTicks: 1 };
-  return {
-    life: 'live',
-    treeBytes: currentBytes,
-    lease: {
-      id: task.key,
-      role: 'agent',
-      owner,
-      runner: undefined,
-      project: '',
-      epic: EPIC,
-      key: task.key,
-      kind: task.kind,
-      estimateBytes,
-      limitBytes: undefined,
-      heapMb: undefined,
-      baseBytes: 0,
-      sinceMs: nowMs - step * stepMs,
-      expiresMs: undefined,
-      renewedMs: nowMs,
-      state: 'running',
-      peakBytes: undefined,
-    },
-  };
 }

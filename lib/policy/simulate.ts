@@ -21,6 +21,8 @@ export interface SimAgent {
   /** Attempts that were stopped for memory. */
   stops: number;
   isPaused: boolean;
+  /** How long it has been halted in one go. */
+  haltedMs: number;
   /** What it was admitted with. */
   estimateBytes: number;
 }
@@ -35,6 +37,13 @@ export interface SimWorld {
   readonly usedBytes: number;
 }
 
+export interface SimPauses {
+  readonly pause: readonly SimAgent[];
+  readonly resume: readonly SimAgent[];
+  /** Halted for too long: it is stopped, and counts as a kill. */
+  readonly giveUp: readonly SimAgent[];
+}
+
 /** A way of running agents. It may look at `task.key` and `task.kind`, and only an oracle at `task.bytes` beyond `step`. */
 export interface SimRule {
   readonly name: string;
@@ -42,11 +51,8 @@ export interface SimRule {
   readonly admit: (world: SimWorld) => readonly SimAgent[];
   /** Who goes, now that more is used than there is: the kernel's choice, or the rule's. */
   readonly victim: (world: SimWorld) => SimAgent;
-  /** Who is halted or goes on, before the next step. */
-  readonly pauses?: (world: SimWorld) => {
-    readonly pause: readonly SimAgent[];
-    readonly resume: readonly SimAgent[];
-  };
+  /** Who is halted, goes on or gives its place up, before the next step. */
+  readonly pauses?: (world: SimWorld) => SimPauses;
   /** What it learns: an attempt ended, after so many steps. */
   readonly ended?: (agent: SimAgent, how: 'done' | 'stopped', world: SimWorld) => void;
   /** Where one that was stopped waits. */
@@ -99,8 +105,7 @@ export function simulate(
     running = running.filter((agent) => !through.includes(agent));
     for (const agent of through) rule.ended?.(agent, 'done', world());
 
-    for (let now = world(); now.usedBytes > budgetBytes && running.length > 1; now = world()) {
-      const victim = rule.victim(now);
+    const stop = (victim: SimAgent, now: SimWorld): void => {
       running = running.filter((agent) => agent !== victim);
       rule.ended?.(victim, 'stopped', now);
       totals.kills += 1;
@@ -108,12 +113,16 @@ export function simulate(
       totals.wasted += sum(victim.task.bytes.subarray(0, victim.step));
       waiting = rule.requeue === 'front' ? [victim, ...waiting] : [...waiting, victim];
       restart(victim);
-    }
+    };
+    for (let now = world(); now.usedBytes > budgetBytes && running.length > 1; now = world())
+      stop(rule.victim(now), now);
     const now = world();
     totals.used += Math.min(now.usedBytes, budgetBytes);
     const plan = rule.pauses?.(now);
     for (const agent of plan?.pause ?? []) agent.isPaused = true;
     for (const agent of plan?.resume ?? []) agent.isPaused = false;
+    for (const agent of plan?.giveUp ?? []) stop(agent, world());
+    for (const agent of running) agent.haltedMs = agent.isPaused ? agent.haltedMs + stepMs : 0;
   }
   const useful = tasks.reduce((all, { bytes }) => all + sum(bytes), 0);
   return {
@@ -144,6 +153,7 @@ function newAgent(task: SimTask): SimAgent {
     seenBytes: 0,
     stops: 0,
     isPaused: false,
+    haltedMs: 0,
     estimateBytes: 0,
   };
 }
@@ -162,6 +172,7 @@ function restart(agent: SimAgent): void {
   agent.currentBytes = 0;
   agent.grewBytes = 0;
   agent.isPaused = false;
+  agent.haltedMs = 0;
 }
 
 function sum(values: Float64Array): number {

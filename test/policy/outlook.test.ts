@@ -10,7 +10,7 @@ import {
   type PastRuns,
 } from '../../lib/policy/forecast.ts';
 import { forecastAdmission, planOffsets } from '../../lib/policy/outlook.ts';
-import { planPauses, type PauseFacts } from '../../lib/policy/pause.ts';
+import { chooseGiveUp, planPauses, type HaltedFacts, type PauseFacts } from '../../lib/policy/pause.ts';
 import { MIB } from '../../lib/units.ts';
 
 /** A past run from [until s, MB] pairs. */
@@ -208,8 +208,43 @@ test.each<[string, PauseFacts[], number, boolean, string[], string[]]>([
   ['one that stands still is no help', [grower('a', 9, 300), grower('b', 1, 0)], 900, true, ['a'], []],
   ['the oldest goes on when it fits', [grower('a', 9, 0), grower('b', 5, 0, true), grower('c', 1, 0, true)], 600, true, [], ['b']],
   ['not before', [grower('a', 9, 0), grower('b', 5, 0, true)], 600, false, [], []],
+  ['one whose next growth has no room waits, a younger one goes on', [grower('a', 9, 0), grower('b', 5, 300, true), grower('c', 1, 100, true)], 600, true, [], ['c']],
   ['but where nothing else moves', [grower('b', 5, 0, true), grower('c', 1, 0, true)], 990, false, [], ['b']],
 ])('%s', (_what, agents, usedMb, fits, pause, resume) => {
   const plan = planPauses({ agents, usedBytes: usedMb * MIB, budgetBytes: 1000 * MIB, fits: () => fits });
   expect([plan.pause, plan.resume]).toEqual([pause, resume]);
+}); // prettier-ignore
+
+test('how far ahead a pause looks is for whoever looks to say', () => {
+  const agents = [grower('a', 9, 100), grower('b', 1, 100)];
+  const facts = { agents, usedBytes: 650 * MIB, budgetBytes: 1000 * MIB, fits: () => true };
+  expect(planPauses(facts).pause).toEqual([]);
+  expect(planPauses({ ...facts, rules: { growthFactor: 2, worthShare: 0, lastShare: 0 } }).pause).toEqual([
+    'b',
+  ]);
+  expect(planPauses({ ...facts, rules: { growthFactor: 2, worthShare: 0.2, lastShare: 0 } }).pause).toEqual(
+    [],
+  );
+});
+
+const halted = (key: string, change: Partial<HaltedFacts> = {}): HaltedFacts => ({
+  key,
+  currentBytes: 500 * MIB,
+  ageMs: 100,
+  haltedMs: 301,
+  usualMs: 200,
+  gaveUp: false,
+  ...change,
+});
+
+test.each<[string, HaltedFacts[], string | undefined]>([
+  ['nobody is halted', [], undefined],
+  ['one and a half usual runs have gone by', [halted('a')], 'a'],
+  ['not yet', [halted('a', { haltedMs: 300 })], undefined],
+  ['it had worked for longer than it has waited', [halted('a', { ageMs: 301 })], undefined],
+  ['nobody knows how long one takes', [halted('a', { usualMs: undefined })], undefined],
+  ['not a second time', [halted('a', { gaveUp: true })], undefined],
+  ['only the largest, which is what the others wait for', [halted('a'), halted('b', { currentBytes: 501 * MIB, haltedMs: 10 })], undefined],
+])('a place is given up: %s', (_what, agents, expected) => {
+  expect(chooseGiveUp(agents)).toBe(expected);
 }); // prettier-ignore

@@ -47,6 +47,15 @@ test.each<[string, Candidate[], string | undefined]>([
   expect(choice.reason).not.toBe('');
 });
 
+test.each<[string, Candidate[], number, string]>([
+  ['of those whose end is enough the youngest goes', [agent('a'), agent('b', { ageMs: 1000 }), agent('c', { ageMs: 1, privateBytes: MIB })], GIB, 'b'],
+  ['where none is enough, the one that frees most', [agent('a', { privateBytes: 2 * GIB }), agent('b', { ageMs: 1 })], 3 * GIB, 'a'],
+  ['a little over what was expected is no guilt', [agent('a', { currentBytes: 1.4 * GIB }), agent('b', { ageMs: 1 })], GIB, 'b'],
+  ['half as much again is', [agent('a', { currentBytes: 1.6 * GIB }), agent('b', { ageMs: 1 })], GIB, 'a'],
+])('told how much must come free: %s', (_, agents, neededBytes, expected) => {
+  expect(chooseVictim(agents, { neededBytes, toleranceShare: 0.5 })).toMatchObject({ key: expected });
+}); // prettier-ignore
+
 const anyAgent = fc.record({
   currentBytes: fc.nat(8 * GIB),
   privateBytes: fc.nat(8 * GIB),
