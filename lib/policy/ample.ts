@@ -46,6 +46,6 @@ export function boundOf(
   const seen = Math.max(...pools.map(({ bytes }) => bytes));
   const isOutlived = pools.every(({ durationMs }) => durationMs <= ageMs);
   const unseen = Math.max(currentBytes, peakBytes) * UNSEEN.factor;
-  const most = Math.max(seen + currentBytes, unseen, isOutlived ? priorBytes : 0);
+  const most = Math.max(seen + currentBytes * CENSORED_FACTOR, unseen, isOutlived ? priorBytes : 0);
   return most * ((1 + Math.sqrt(1 + caution ** 2)) / 2 + 0.2 * caution);
 }

@@ -171,8 +171,8 @@ function addRun(
     let most = bytes[at] ?? 0;
     for (let next = at + 1; next < untilMs.length && (untilMs[next - 1] ?? 0) < toMs; next += 1)
       most = Math.max(most, bytes[next] ?? 0);
-    if (toMs > durationMs) most = Math.max(most, beyond);
-    addValue(sums, cell, weight, Math.max(0, most + shift));
+    // What comes beyond its end is told from where the agent is now already.
+    addValue(sums, cell, weight, Math.max(0, most + shift, toMs > durationMs ? beyond : 0));
   }
 }
 

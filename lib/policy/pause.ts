@@ -102,8 +102,8 @@ export function planPauses(facts: {
     : { pause: [], resume: [], reason: undefined };
 }
 
-/** An agent that is halted. */
-export interface HaltedFacts {
+/** An agent that is halted, with the place that it keeps from others. */
+export interface HaltedPlace {
   readonly key: string;
   readonly currentBytes: number;
   /** How long it had worked: what its end would lose. */
@@ -124,8 +124,8 @@ const USUAL_RUNS = 1.5;
  * and a half runs of its like take. Whoever rents skis until the rent has reached their price, and then buys them, never
  * pays more than twice what would have been best (Karlin et al., "Competitive snoopy caching", 1988).
  */
-export function chooseGiveUp(halted: readonly HaltedFacts[]): string | undefined {
-  const largest = halted.reduce<HaltedFacts | undefined>(
+export function chooseGiveUp(halted: readonly HaltedPlace[]): string | undefined {
+  const largest = halted.reduce<HaltedPlace | undefined>(
     (one, other) => (one && one.currentBytes >= other.currentBytes ? one : other),
     undefined,
   );

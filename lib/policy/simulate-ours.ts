@@ -3,7 +3,7 @@ import type { Settings } from '../settings-model.ts';
 import { decideAdmission, type AdmissionMemory } from './admission.ts';
 import { compileRun, type CompiledRun, type ForecastTask } from './forecast.ts';
 import { forecastAdmission, type ForecastSettings } from './outlook.ts';
-import { chooseGiveUp, planPauses, type HaltedFacts, type PauseRules } from './pause.ts';
+import { chooseGiveUp, planPauses, type HaltedPlace, type PauseRules } from './pause.ts';
 import { profileOf } from './profile.ts';
 import { simBudget, simLease, simSnapshot } from './simulate-facts.ts';
 import type { SimAgent, SimPauses, SimRule, SimWorld } from './simulate.ts';
@@ -177,7 +177,7 @@ function pausesOf(world: SimWorld, rules: OurRules, taskOf: TaskOf, memory: Memo
 /** With the growth factor of 2 a quarter more than its last growth. */
 const RESUME_SHARE = 0.625;
 
-function haltedFacts(agent: SimAgent, { past }: ForecastTask, stepMs: number): HaltedFacts {
+function haltedFacts(agent: SimAgent, { past }: ForecastTask, stepMs: number): HaltedPlace {
   const like = past.kind.length > 0 ? past.kind : past.others;
   const all = like.reduce((sum, { durationMs }) => sum + durationMs, 0);
   return {

@@ -10,7 +10,7 @@ import {
   type PastRuns,
 } from '../../lib/policy/forecast.ts';
 import { forecastAdmission, planOffsets } from '../../lib/policy/outlook.ts';
-import { chooseGiveUp, planPauses, type HaltedFacts, type PauseFacts } from '../../lib/policy/pause.ts';
+import { chooseGiveUp, planPauses, type HaltedPlace, type PauseFacts } from '../../lib/policy/pause.ts';
 import { MIB } from '../../lib/units.ts';
 
 /** A past run from [until s, MB] pairs. */
@@ -227,7 +227,7 @@ test('how far ahead a pause looks is for whoever looks to say', () => {
   );
 });
 
-const halted = (key: string, change: Partial<HaltedFacts> = {}): HaltedFacts => ({
+const halted = (key: string, change: Partial<HaltedPlace> = {}): HaltedPlace => ({
   key,
   currentBytes: 500 * MIB,
   ageMs: 100,
@@ -237,7 +237,7 @@ const halted = (key: string, change: Partial<HaltedFacts> = {}): HaltedFacts => 
   ...change,
 });
 
-test.each<[string, HaltedFacts[], string | undefined]>([
+test.each<[string, HaltedPlace[], string | undefined]>([
   ['nobody is halted', [], undefined],
   ['one and a half usual runs have gone by', [halted('a')], 'a'],
   ['not yet', [halted('a', { haltedMs: 300 })], undefined],
