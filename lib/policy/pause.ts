@@ -29,7 +29,7 @@ export interface PauseRules {
 const RULES: PauseRules = { growthFactor: 1.5, worthShare: 0.002, lastShare: 0 };
 
 /** An agent that stands still, with what it took so far. */
-export interface HaltedFacts {
+export interface HaltCost {
   readonly key: string;
   readonly heldBytes: number;
   readonly haltedMs: number;
@@ -47,8 +47,8 @@ const START_BYTE_MS = 300e6 * 1000;
  * of them, undefined: nobody's. Whoever waits until then never pays more than twice what the best choice would have cost (the
  * ski rental problem). One that was given up before is waited for longer.
  */
-export function chooseGivenUp(halted: readonly HaltedFacts[]): string | undefined {
-  const excess = ({ heldBytes, haltedMs, doneByteMs, givenUp }: HaltedFacts): number =>
+export function chooseGivenUp(halted: readonly HaltCost[]): string | undefined {
+  const excess = ({ heldBytes, haltedMs, doneByteMs, givenUp }: HaltCost): number =>
     heldBytes * haltedMs - (doneByteMs + START_BYTE_MS) * (1 + givenUp);
   const costly = halted.filter((one) => excess(one) > 0);
   if (costly.length === 0) return undefined;
