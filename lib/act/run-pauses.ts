@@ -33,7 +33,7 @@ const NOTHING: PausesDeed = { hasHalted: false, giveUp: undefined };
 
 /** Growth is taken over at least this long, and assumed to go on for this long. */
 const RATE_MS = 40;
-const AHEAD_MS = 30;
+const AHEAD_MS = 80;
 /** With this share of all there is left over again the oldest that is halted goes on; if it must be halted once more that costs nothing. */
 const RESUME_SHARE = 0.05;
 
