@@ -85,6 +85,8 @@ describe('one cache', () => {
     setEntry(world, 'old', KB);
     getEntry(world, 'other');
     expect(readStats(world)).toMatchObject({ entries: 1, expired: 0 });
+    const setMs = Date.now();
+    while (Date.now() <= setMs + 1);
     const before = new Date(Date.now() - 61_000);
     utimesSync(join(world.dir, 'swept'), before, before);
     getEntry(world, 'other');

@@ -36,25 +36,31 @@ export function lookAhead(
   agents: ReadonlyMap<string, Own>,
   facts: CapacityFacts,
 ): LookedAhead | undefined {
-  const known = forecast ? candidates.filter((planned) => forecast.knows(planned)) : [];
-  if (forecast === undefined || known.length === 0) return undefined;
+  if (forecast === undefined) return undefined;
   const own = [...agents].filter(([, { ended, planned }]) => !ended && forecast.knows(planned));
-  const asked = known.map((planned) => ({ planned, view: undefined }));
-  const ample = forecast.inAmpleRoom(
-    facts,
-    own.map(([, agent]) => agent),
-    asked,
-  );
+  const running = own.map(([, agent]) => agent);
+  const slots = Math.max(1, facts.settings.maxConcurrentAgents - own.length);
+  // With a place for one there is no need to know what the twenty behind it are.
+  const next = candidates.slice(0, slots);
+  const ample = next.every((planned) => forecast.knows(planned))
+    ? forecast.inAmpleRoom(facts, running, next.map(toStart))
+    : undefined;
   if (ample) return { answers: new Map(ample.map((answer) => [answer.key, answer])), charges: new Map() };
+  const known = candidates.filter((planned) => forecast.knows(planned));
+  if (known.length === 0) return undefined;
   const { answers, charges } = forecast.look(
     { ...facts, leases: charged(facts.leases, new Map(own.map(([id]) => [id, 0]))) },
-    own.map(([, agent]) => agent),
-    asked,
+    running,
+    known.map(toStart),
   );
   return {
     answers: new Map(answers.map((answer) => [answer.key, answer])),
     charges: new Map(own.map(([id, { key }]) => [id, charges.get(key) ?? 0])),
   };
+}
+
+function toStart(planned: PlannedStream): { planned: PlannedStream; view: undefined } {
+  return { planned, view: undefined };
 }
 
 /** The leases with what each of these is charged now. */

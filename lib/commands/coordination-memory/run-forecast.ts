@@ -124,7 +124,7 @@ export class RunForecast {
   inAmpleRoom(
     facts: CapacityFacts,
     running: readonly ForecastAgent[],
-    candidates: readonly ForecastAgent[],
+    starting: readonly ForecastAgent[],
   ): readonly ForecastAnswer[] | undefined {
     const { settings, memory } = facts;
     const last = this.#last;
@@ -138,7 +138,7 @@ export class RunForecast {
     for (const agent of running)
       neededBytes += boundOf(this.#levelOf(agent), this.#mostOf, rules) - (agent.view?.privateBytes ?? 0);
     const answers: ForecastAnswer[] = [];
-    for (const agent of candidates.slice(0, Math.max(1, settings.maxConcurrentAgents - running.length))) {
+    for (const agent of starting) {
       const level = this.#levelOf(agent);
       // As long as little is known, what is configured counts as well: the forecast says how much.
       if (knownRuns(level.past) < ENOUGH_RUNS) return undefined;
