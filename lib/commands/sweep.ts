@@ -7,6 +7,7 @@ import type { Lease } from '../model.ts';
 import { counts } from '../policy/charge.ts';
 import { readIdentity } from '../probe/identity.ts';
 import { readProcessTable } from '../probe/processes.ts';
+import { readStarted } from '../state/attempts.ts';
 import { ledgerPath, updateLedger, withoutLeases } from '../state/ledger.ts';
 import { projectPaths } from '../state/paths.ts';
 import { poolPath } from '../state/pool.ts';
@@ -83,14 +84,25 @@ async function cleanPoolIfThere(context: Context): Promise<number> {
 }
 
 /**
- * A runner that was killed right after a start could not write the agent's process down: it is the member that leads the
- * session which the runner had opened for it. Its lease is void no more.
+ * A runner that was killed right after a start had not yet written the agent's process into its lease, but into the attempt's
+ * spec.json. Where the kill came before that too, it is the oldest member that leads a session, as the runner opens one for
+ * each agent. If it lives, its lease is void no more.
  */
 function adopt({ lease, life, members }: AgentTree): [string, Lease][] {
   if (counts(life) || lease.state !== 'starting') return [];
-  const main = members.find(({ pid, sessionId }) => pid === sessionId);
+  const started = readStartedOf(lease);
+  const main = started
+    ? members.find(({ pid, startTicks }) => pid === started.pid && startTicks === started.startTicks)
+    : members
+        .filter(({ pid, sessionId }) => pid === sessionId)
+        .sort((one, other) => one.startTicks - other.startTicks)[0];
   const owner = main && readIdentity(main.pid);
   return owner === undefined ? [] : [[lease.id, { ...lease, owner, state: 'running' }]];
+}
+
+function readStartedOf({ id, epic, key, project }: Lease): ReturnType<typeof readStarted> {
+  if (epic === undefined) return undefined;
+  return readStarted(projectPaths(project, epic).streamDir(key), id);
 }
 
 /**

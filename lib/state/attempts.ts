@@ -38,15 +38,39 @@ export function attemptPaths(dir: string): AttemptPaths {
 }
 
 /**
- * Makes a stream's folder ready for an attempt (1 and up): moves what an earlier one left to `attempt-N/` (the newest
- * three stay) and writes spec.json as `{version, attempt, ...spec}`; `spec` must hold nothing secret.
+ * Makes a stream's folder ready for an attempt: moves what an earlier one left to `attempt-N/` (the newest three stay).
  * @throws Failure (2) where a newer version wrote the earlier attempt; nothing is moved then.
  */
-export function prepareAttempt(streamDir: string, attempt: number, spec: object): AttemptPaths {
+export function prepareAttempt(streamDir: string): AttemptPaths {
   const paths = attemptPaths(streamDir);
   if (!ensureDir(streamDir)) setAside(paths);
-  replaceFile(paths.spec, `${JSON.stringify({ version: VERSION, attempt, ...spec }, undefined, 2)}\n`);
   return paths;
+}
+
+/** A process of this boot, by its id and the clock ticks since the boot at which it started. */
+export interface StartedProcess {
+  readonly pid: number;
+  /** undefined: it was gone before it was seen. */
+  readonly startTicks: number | undefined;
+}
+
+/**
+ * Writes spec.json as `{version, attempt, ...spec, pid, startTicks}`, right after the start, so that one write tells both
+ * what was started and as which process; without a process where it could not be started. `spec` must hold nothing secret.
+ */
+export function writeSpec(path: string, attempt: number, spec: object, started?: StartedProcess): void {
+  replaceFile(path, `${JSON.stringify({ version: VERSION, attempt, ...spec, ...started }, undefined, 2)}\n`);
+}
+
+/**
+ * The main process of the newest attempt of a stream, where that attempt bears this tag; undefined where its spec.json is of
+ * another one, or is not there because a kill came between its start and that file.
+ */
+export function readStarted(streamDir: string, tag: string): StartedProcess | undefined {
+  const spec = parseObject(readText(attemptPaths(streamDir).spec) ?? '');
+  const pid = wholeNumber(spec?.['pid']);
+  if (spec?.['tag'] !== tag || pid === undefined) return undefined;
+  return { pid, startTicks: wholeNumber(spec['startTicks']) };
 }
 
 function setAside(paths: AttemptPaths): void {

@@ -16,7 +16,10 @@ import {
   isOutcome,
   prepareAttempt,
   readResult,
+  readStarted,
   writeResult,
+  writeSpec,
+  type AttemptPaths,
 } from '../../lib/state/attempts.ts';
 
 const RESULT: AttemptResult = {
@@ -31,17 +34,23 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
+function begin(attempt: number, spec: object, streamDir = dir): AttemptPaths {
+  const paths = prepareAttempt(streamDir);
+  writeSpec(paths.spec, attempt, spec);
+  return paths;
+}
+
 /** What an attempt leaves when it has run to its end. */
 function run(attempt: number, output: string): void {
-  const paths = prepareAttempt(dir, attempt, { command: ['true'] });
+  const paths = begin(attempt, { command: ['true'] });
   writeFileSync(paths.stdout, output);
   writeFileSync(paths.stderr, '');
   writeResult(paths.result, { ...RESULT, attempt });
 }
 
 describe('prepareAttempt', () => {
-  it('writes what shall run before it runs', () => {
-    const paths = prepareAttempt(join(dir, 'new', 'stream'), 1, { key: 'login/12/A', command: 'npm test' });
+  it('makes a folder in which what ran is written', () => {
+    const paths = begin(1, { key: 'login/12/A', command: 'npm test' }, join(dir, 'new', 'stream'));
     expect(JSON.parse(readFileSync(paths.spec, 'utf8'))).toEqual({
       version: 1, attempt: 1, key: 'login/12/A', command: 'npm test',
     }); // prettier-ignore
@@ -64,7 +73,7 @@ describe('prepareAttempt', () => {
   it('gives a new attempt no output of an earlier run, even under the same number', () => {
     run(1, 'first run');
     run(1, 'second run');
-    prepareAttempt(dir, 1, {});
+    begin(1, {});
     expect(readdirSync(dir).sort()).toEqual(['attempt-1', 'spec.json']);
     expect(readFileSync(join(dir, 'attempt-1', 'stdout.log'), 'utf8')).toBe('second run');
   });
@@ -75,7 +84,7 @@ describe('prepareAttempt', () => {
     const moved = attemptPaths(join(dir, 'attempt-1'));
     mkdirSync(moved.dir);
     renameSync(attemptPaths(dir).result, moved.result);
-    prepareAttempt(dir, 2, {});
+    begin(2, {});
     expect(readdirSync(moved.dir).sort()).toEqual(['result.json', 'spec.json', 'stderr.log', 'stdout.log']);
     expect(readFileSync(moved.stdout, 'utf8')).toBe('output 1');
   });
@@ -85,16 +94,37 @@ describe('prepareAttempt', () => {
     run(2, 'output 2');
     writeFileSync(join(dir, 'spec.json'), '{');
     writeFileSync(join(dir, 'result.json'), '');
-    prepareAttempt(dir, 3, {});
+    prepareAttempt(dir);
     expect(readFileSync(join(dir, 'attempt-2', 'stdout.log'), 'utf8')).toBe('output 2');
   });
 
   it('touches nothing that a newer version wrote', () => {
     run(1, 'output 1');
     writeFileSync(join(dir, 'spec.json'), '{"version":2,"attempt":1}');
-    expect(() => prepareAttempt(dir, 2, {})).toThrow(/spec\.json has version 2/);
+    expect(() => prepareAttempt(dir)).toThrow(/spec\.json has version 2/);
     expect(readdirSync(dir).sort()).toEqual(['result.json', 'spec.json', 'stderr.log', 'stdout.log']);
     expect(readFileSync(join(dir, 'spec.json'), 'utf8')).toBe('{"version":2,"attempt":1}');
+  });
+});
+
+describe('readStarted', () => {
+  const tag = '0123456789abcdef';
+
+  it.each([
+    ['its process', { tag }, { pid: 7, startTicks: 99 }, { pid: 7, startTicks: 99 }],
+    ['one that was gone before it was seen', { tag }, { pid: 7, startTicks: undefined }, { pid: 7, startTicks: undefined }],
+    ['nothing of one that could not be started', { tag }, undefined, undefined],
+    ['nothing of another attempt', { tag: 'fedcba9876543210' }, { pid: 7, startTicks: 99 }, undefined],
+  ])('tells %s', (_what, spec, started, expected) => {
+    const paths = prepareAttempt(dir);
+    writeSpec(paths.spec, 1, spec, started);
+    expect(readStarted(dir, tag)).toEqual(expected);
+  }); // prettier-ignore
+
+  it('knows nothing where a kill came before the file, or tore it', () => {
+    expect(readStarted(dir, tag)).toBeUndefined();
+    writeFileSync(attemptPaths(dir).spec, `{"tag":"${tag}","pid":`);
+    expect(readStarted(dir, tag)).toBeUndefined();
   });
 });
 

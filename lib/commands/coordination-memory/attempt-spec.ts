@@ -9,7 +9,7 @@ import { agentVariables, commandOf } from '../../policy/agent-command.ts';
 import { wantedFlags } from '../../policy/environment.ts';
 import { heapFor, mergeNodeOptions, userNodeOptions } from '../../policy/heap.ts';
 import { readExecutable } from '../../probe/executable.ts';
-import { prepareAttempt } from '../../state/attempts.ts';
+import { prepareAttempt, writeSpec, type StartedProcess } from '../../state/attempts.ts';
 import { prepareCheckpoint } from '../../state/checkpoints.ts';
 import type { EpicPaths } from '../../state/paths.ts';
 import { MIB } from '../../units.ts';
@@ -25,6 +25,13 @@ export interface SpecWorld {
   readonly preload: string | undefined;
 }
 
+/** What to start, and what spec.json will tell of it. */
+export interface BuiltSpec {
+  readonly spec: AttemptSpec;
+  /** Writes spec.json, once it is known what became of the start; without a process where nothing did. */
+  readonly write: (started?: StartedProcess) => void;
+}
+
 /** Makes the folder of an attempt and says what to start. The limit may be smaller than planned (single-agent mode). */
 export function buildSpec(
   world: SpecWorld,
@@ -32,7 +39,7 @@ export function buildSpec(
   attempt: number,
   tag: string,
   granted: { readonly estimateBytes: number; readonly limitBytes: number | undefined },
-): AttemptSpec {
+): BuiltSpec {
   const { stream } = planned;
   const kind = kindOf(stream, world.settings);
   const cwd = resolve(world.projectDir, stream.cwd ?? '.');
@@ -49,7 +56,8 @@ export function buildSpec(
       ? Math.min(planned.heapMb ?? Infinity, heapFor(granted.limitBytes))
       : planned.heapMb;
 
-  const attemptPaths = prepareAttempt(streamDir, attempt, {
+  const attemptPaths = prepareAttempt(streamDir);
+  const record = {
     tag,
     key: stream.key,
     kind: stream.kind,
@@ -59,7 +67,7 @@ export function buildSpec(
     ...granted,
     heapMb,
     ...(session.id === undefined ? {} : { session: session.id }),
-  });
+  };
   const limitMb = granted.limitBytes === undefined ? undefined : Math.floor(granted.limitBytes / MIB);
   Object.assign(env, agentVariables(stream, { tag, attempt, limitMb, heapMb }));
   env['CLAUDE_PM_CHECKPOINT'] = prepareCheckpoint(world.projectDir, stream.key);
@@ -70,7 +78,7 @@ export function buildSpec(
     typeof command === 'string' ? undefined : find(command[0] ?? ''),
   );
   if (nodeOptions !== undefined) env['NODE_OPTIONS'] = nodeOptions;
-  return {
+  const spec = {
     key: stream.key,
     attempt,
     tag,
@@ -82,6 +90,7 @@ export function buildSpec(
     ...granted,
     heapMb,
   };
+  return { spec, write: (started) => writeSpec(attemptPaths.spec, attempt, record, started) };
 }
 
 /** Programs that were found, by word, PATH and folder: a run starts the same few again and again. */

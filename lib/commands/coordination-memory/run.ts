@@ -7,21 +7,12 @@ import { EXIT, Failure } from '../../failure.ts';
 import { ensureDir, removeFile } from '../../files.ts';
 import type { Call } from '../../flags.ts';
 import { tryLock, type HeldLock } from '../../lock.ts';
-import type { AttemptResult } from '../../model.ts';
 import type { PlannedStream, RunSummary } from '../../run-model.ts';
 import { renderAnswer, type Answer } from '../../output/answer.ts';
 import { ceilingLine, wantsCeiling } from '../../policy/ceiling.ts';
 import { mostForOne } from '../../policy/capacity.ts';
 import { readKernelOomKills } from '../../probe/kernel.ts';
-import { attemptPaths, writeResult } from '../../state/attempts.ts';
-import {
-  appendJoblog,
-  archiveJoblog,
-  lastEntries,
-  numberStreams,
-  readJoblog,
-  startJoblog,
-} from '../../state/joblog.ts';
+import { archiveJoblog, lastEntries, numberStreams, readJoblog, startJoblog } from '../../state/joblog.ts';
 import { projectPaths, type EpicPaths } from '../../state/paths.ts';
 import { recordStreams } from '../../state/run-streams.ts';
 import { preloadPath } from '../../act/prepare.ts';
@@ -36,6 +27,7 @@ import { showSummary } from './look-back.ts';
 import { tellBreaker } from './run-breaker.ts';
 import type { RunPool } from './run-pool.ts';
 import { recoverHistory, RunHistory } from './run-history.ts';
+import { RunFiles } from './run-files.ts';
 import { RunForecast } from './run-forecast.ts';
 import { RunLedger } from './run-ledger.ts';
 import { RunRecords } from './run-records.ts';
@@ -124,7 +116,6 @@ export async function execute(
     earlier,
   );
   const attempts = new Map([...lastEntries(earlier)].map(([key, { attempt }]) => [key, attempt ?? 1]));
-  const commands = new Map<string, readonly string[] | string>();
 
   const say = openSay(call, plan);
   const memoryProbe = openMachineMemory(context.memory);
@@ -159,7 +150,7 @@ export async function execute(
   const env = { ...call.env };
   const specWorld = { settings, paths, projectDir, env, preload: preloadPath() };
   const limits = new Map<string, number | undefined>();
-  const tags = new Map<string, string>();
+  const files = new RunFiles(paths, (key) => numbers.get(key) ?? 0);
   const streams = planned.map(({ stream }) => stream);
 
   const kinds = new Map(streams.map(({ key, kind }) => [key, kind]));
@@ -190,7 +181,10 @@ export async function execute(
     },
     mostForOne: () => mostForOne({ settings, memory: readMemory(), budget }),
     failedBefore: failuresByKey(earlier),
-    started: (tag, pid, startTicks) => ledger.started(tag, { pid, startTicks }, Date.now()),
+    started: (tag, pid, startTicks) => {
+      files.started(tag, { pid, startTicks });
+      ledger.started(tag, { pid, startTicks }, Date.now());
+    },
     released: (tag) => ledger.released(tag, Date.now()),
     flush: (atMs) => {
       ledger.flush(atMs);
@@ -199,25 +193,22 @@ export async function execute(
     },
     prepare: (entry, tag, decision) => {
       const { key } = entry.stream;
-      tags.set(key, tag);
       const attempt = (attempts.get(key) ?? 0) + 1;
       attempts.set(key, attempt);
       removeFile(stopRequestPath(paths, key));
-      const spec = buildSpec(specWorld, entry, attempt, tag, {
+      const built = buildSpec(specWorld, entry, attempt, tag, {
         estimateBytes: decision.estimateBytes,
         limitBytes: decision.limitBytes,
       });
-      commands.set(key, spec.command);
+      files.begin(built);
       limits.set(key, decision.limitBytes);
-      return spec;
+      return built.spec;
     },
     record: (result, view) => {
-      const command = commands.get(result.key) ?? '';
-      record(paths, numbers.get(result.key) ?? 0, command, result);
+      const { tag, command } = files.ended(result);
       history.note(result, view, kinds.get(result.key) ?? '', command);
       const entry = byKey.get(result.key);
       if (entry) forecast?.learn(entry, view, result);
-      const tag = tags.get(result.key);
       tellBreaker(breaker, tag !== undefined && ledger.isProbe(tag) ? tag : undefined, result);
     },
     writeEvidence: (key, reason, memory) => writeEvidence(paths, engine, key, reason, memory, Date.now()),
@@ -266,15 +257,4 @@ async function openRunPool(
   const note = (text: string): void => say.onEvent({ atMs: Date.now(), event: 'note', text });
   const streams = planned.map(({ stream }) => stream);
   return new Opened(context, { ...call.env }, streams, note);
-}
-
-/** The result beside the attempt's output, then the line of the joblog, which is what --resume believes. */
-function record(
-  paths: EpicPaths,
-  seq: number,
-  command: readonly string[] | string,
-  result: AttemptResult,
-): void {
-  writeResult(attemptPaths(paths.streamDir(result.key)).result, result);
-  appendJoblog(paths.joblogPath, seq, command, result);
 }
