@@ -37,13 +37,14 @@ export async function openContext(call: Call): Promise<Context> {
     overrides,
     machineTotalBytes: memory.totalBytes,
   });
+  let state: string | undefined;
   return {
     ...loaded,
     memory,
     projectDir: call.projectDir,
     homeDir,
     nowMs: Date.now(),
-    stateDir: () => stateDir(call.env, homeDir),
+    stateDir: () => (state ??= stateDir(call.env, homeDir)),
     liveness: () => ({ self: readSelf(), isAlive }),
   };
 }

@@ -1,7 +1,7 @@
 /** How does an entry of the prompt cache lie on disk? One file each, whole or not at all, changed under one lock, read without it. */
 import { hash } from 'node:crypto';
 import { join } from 'node:path';
-import { fileFacts, listDir, readBytes, removeFile, replaceFile } from '../files.ts';
+import { fileFacts, listDir, readUsed, removeFile, replaceFile } from '../files.ts';
 import { tryLock, withLock, type Liveness } from '../lock.ts';
 
 const VERSION = 1;
@@ -74,7 +74,7 @@ export function packEntry({
  * What is kept at an address, whole by its digest; notes the use. Without the lock: a file appears whole or not at all.
  */
 export function readEntry(dir: string, address: string, nowMs: number): FoundEntry {
-  const bytes = readBytes(entryPath(dir, address), nowMs);
+  const bytes = readUsed(entryPath(dir, address), nowMs);
   if (bytes === undefined) return { state: 'absent' };
   const content = unpackEntry(bytes);
   return content === undefined ? { state: 'damaged' } : { state: 'whole', ...content };
@@ -153,13 +153,14 @@ function entriesDir(dir: string): string {
 }
 
 function entryPath(dir: string, address: string): string {
-  return join(entriesDir(dir), address);
+  return join(dir, 'entries', address);
 }
 
 /** undefined for what was torn, changed, or written by another version. */
 function unpackEntry(bytes: Buffer): EntryContent | undefined {
-  const end = bytes.subarray(0, LONGEST_HEADER).indexOf(10);
-  const header = end < 0 ? undefined : parseHeader(bytes.toString('utf8', 0, end));
+  let end = 0;
+  while (end < LONGEST_HEADER && bytes[end] !== 10) end += 1;
+  const header = parseHeader(bytes.toString('utf8', 0, end));
   if (header === undefined) return undefined;
   const { createdMs, expiresMs, sha256 } = header;
   const value = bytes.subarray(end + 1);

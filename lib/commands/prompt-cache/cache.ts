@@ -158,13 +158,11 @@ function remove(
 
 /** At most one sweep in each interval, by one process; who meets a held lock leaves it to others. */
 function sweepIfDue(world: CacheWorld, dir: string, nowMs: number): void {
-  const isDue = (): boolean => {
-    const sweptMs = readSwept(dir);
-    return sweptMs !== undefined && isSweepDue(sweptMs, nowMs, world.settings.promptCache);
-  };
-  if (!isDue()) return;
+  const { promptCache } = world.settings;
+  // Where nothing was ever set there is nothing to sweep.
+  if (!isSweepDue(readSwept(dir) ?? nowMs, nowMs, promptCache)) return;
   tryChangeEntries(dir, world.liveness(), () => {
-    if (isDue()) sweepLocked(dir, nowMs);
+    if (isSweepDue(readSwept(dir) ?? nowMs, nowMs, promptCache)) sweepLocked(dir, nowMs);
   });
 }
 
