@@ -18,8 +18,11 @@ const USAGE = {
   output_tokens: 5,
 };
 
-/** Opens it on a free port of 127.0.0.1; it answers after the time that a short turn takes a model. */
-export async function openStandInApi(turnMs = 300): Promise<StandInApi> {
+/** The header in which a client tells its pid, where ANTHROPIC_CUSTOM_HEADERS says so. */
+export const PID_HEADER = 'x-client-pid';
+
+/** Opens it on a free port of 127.0.0.1; it answers after `turnMs`, and tells `onPrompt` at once who asks. */
+export async function openStandInApi(turnMs: number, onPrompt: (pid: number) => void): Promise<StandInApi> {
   let requests = 0;
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
@@ -38,6 +41,7 @@ export async function openStandInApi(turnMs = 300): Promise<StandInApi> {
         return;
       }
       requests += 1;
+      onPrompt(Number(request.headers[PID_HEADER]));
       const body = JSON.parse(Buffer.concat(chunks).toString('utf8')) as { stream?: boolean; model?: string };
       const message = {
         id: `msg_${requests}`,

@@ -9,7 +9,7 @@ import { readShortFile, unlessHidden } from '../lib/probe/proc.ts';
 import { leanCommand, toolkitRoot } from '../lib/probe/toolkit.ts';
 
 /** USER_HZ: the unit of the times in /proc, 100 a second on every Linux that Node runs on. */
-const TICK_MS = 10;
+export const TICK_MS = 10;
 
 /** One thing that must hold: `measured` at most `most`. */
 export interface Bound {
