@@ -45,6 +45,8 @@ export interface ToolkitOptions {
 export interface OrchestrateOptions extends ToolkitOptions {
   /** Where the queue is full or the breaker open: wait (default: false, a Failure with exitCode 75). */
   readonly wait?: boolean;
+  /** Agents whose kind has a `pool` in the settings come from the pool (default: false). */
+  readonly pool?: boolean;
 }
 
 /**
@@ -57,7 +59,8 @@ export async function orchestrateWithMemoryManagement(
   options: OrchestrateOptions = {},
 ): Promise<OrchestrationReport> {
   if (prompt.trim() === '') throw new Failure('an empty prompt asks for nothing');
-  const call = callOf(options);
+  const plain = callOf(options);
+  const call = { ...plain, flags: { ...plain.flags, pool: options.pool === true } };
   const { orchestrate } = await import('./commands/orchestrate/orchestrate.ts');
   return orchestrate(call, await openContext(call), prompt, { wait: options.wait === true });
 }

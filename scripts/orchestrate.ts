@@ -23,6 +23,7 @@ const program: Program = {
       flags: {
         ...PROMPT,
         ...BUDGET,
+        pool: { meaning: 'agents whose kind has a pool: in the settings come from the pool' },
         wait: { meaning: 'wait for a place in the queue, and for an open breaker' },
         markdown: { meaning: 'the whole report on stdout (on a terminal it is that anyway)' },
       },

@@ -40,6 +40,11 @@ export function judgeEntry({ state, task, reason }: PoolAgent, seen: EntrySeen):
   return task === undefined && seen.keeper === false ? { deed: 'return' } : KEEP;
 }
 
+/** What an attempt of a run is called as a task. */
+export function taskName(key: string, attempt: number): string {
+  return `${key}.${attempt}`;
+}
+
 /** No task, not being started or ended, in nobody's hands. */
 export function isFree({ state, task, keeper, process }: PoolAgent): boolean {
   return state === 'ready' && task === undefined && keeper === undefined && process !== undefined;

@@ -1,4 +1,5 @@
 /** What did an agent answer? Its standard output, or the result in it where it is a client's JSON. */
+import { PROTOCOLS } from './protocol.ts';
 
 export interface PromptAnswer {
   readonly text: string;
@@ -14,6 +15,15 @@ export function readAnswer(stdout: string): PromptAnswer {
   const text = stdout.trim();
   const result = resultOf(parse(text)) ?? lastResult(text);
   return result ?? { text, isError: false };
+}
+
+/** The same of an agent of the pool that is talked to in lines: what it answered to this task, else all that it wrote. */
+export function readPooledAnswer(stdout: string, id: string): PromptAnswer {
+  for (const line of stdout.split('\n')) {
+    const meaning = PROTOCOLS.lines.read(line, id);
+    if (typeof meaning !== 'string') return { text: meaning.text, isError: !meaning.ok };
+  }
+  return { text: stdout.trim(), isError: false };
 }
 
 function lastResult(text: string): PromptAnswer | undefined {

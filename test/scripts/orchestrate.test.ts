@@ -85,6 +85,26 @@ it('reports each answer, and each failure as a failure, with its memory and time
   expect(lab.leases()).toEqual([]);
 }); // prettier-ignore
 
+it('takes its agents from the pool, where the next prompt finds them again, and reports their answers as they are', async () => {
+  const lab = openLab();
+  const lines = `import { createInterface } from 'node:readline';
+for await (const line of createInterface({ input: process.stdin })) {
+  const { id, task } = JSON.parse(line);
+  console.log(JSON.stringify({ id, [/wrong/.test(task) ? 'error' : 'answer']: process.pid + ' did ' + task }));
+}`;
+  lab.write('lines.mjs', lines);
+  lab.write('.claude-pm.yaml', `${SETTINGS.split('orchestrator:')[0]}  pooled: { memory: 48MB, pool: { command: [node, lines.mjs] } }\norchestrator: { agents: [{ name: pooled, fallback: true }] }\n`);
+  const ask = async (prompt: string) => {
+    const run = await lab.run('orchestrate', ['run', prompt, '--pool', '--json', ...ROOMY]);
+    return { status: run.status, agent: reportOf(run.stdout).agents[0] };
+  };
+  const [first, second, third] = [await ask('one'), await ask('two'), await ask('wrong')];
+  expect([first.status, first.agent?.status, first.agent?.answer]).toEqual([0, 'done', expect.stringMatching(/^\d+ did one$/)]);
+  expect(second.agent?.answer).toBe(first.agent?.answer?.replace('one', 'two'));
+  expect([third.status, third.agent?.status, third.agent?.answer]).toEqual([30, 'failed', expect.stringContaining('did wrong')]);
+  expect((await lab.run('agent-pool', ['stop', '--all'])).stdout).toContain('stopped:1\nleft:0');
+}); // prettier-ignore
+
 it('pushes back beyond the places of the queue, waits where it may, and ends its agents when it is told to', async () => {
   const lab = openLab();
   const one = ['--set', 'orchestrator.queue=1', ...ROOMY];

@@ -4,7 +4,7 @@ import { agentHeapMb, agentLimitBytes, LIMIT_PER_HEAP } from '../../policy/heap.
 import { Failure } from '../../failure.ts';
 import { flagBytes, flagText, type Call } from '../../flags.ts';
 import type { Executable, Stream } from '../../model.ts';
-import type { AgentKind, Settings } from '../../settings-model.ts';
+import type { AgentKind, PooledKind, Settings } from '../../settings-model.ts';
 import type { PlannedStream } from '../../run-model.ts';
 import { mostForOne } from '../../policy/capacity.ts';
 import { needsOnResume } from '../../policy/resume-needs.ts';
@@ -69,7 +69,7 @@ export async function planStreams(
   const faults: string[] = [];
   const planned = planOrder(streams, expectedMs).map((stream): PlannedStream => {
     const kind = kindOf(stream, settings);
-    const isPooled = call.flags['pool'] === true && kind?.pool !== undefined;
+    const isPooled = call.flags['pool'] === true && pooledKind(stream, settings) !== undefined;
     if (stream.command === undefined && !isPooled && (kind === undefined || kind.command.length === 0))
       faults.push(unknownKind(stream, settings));
     const like = likes.get(stream.key) ?? likeOf(stream, kind);
@@ -94,6 +94,13 @@ export async function planStreams(
     budgetBytes,
     index: past.index,
   };
+}
+
+/** How its kind is pooled; undefined too for a stream with words, a folder or variables of its own, which needs a process of its own. */
+export function pooledKind(stream: Stream, settings: Settings): PooledKind | undefined {
+  const isPlain =
+    stream.command === undefined && stream.cwd === undefined && Object.keys(stream.env).length === 0;
+  return isPlain ? kindOf(stream, settings)?.pool : undefined;
 }
 
 /** By what past attempts are compared with this stream. */

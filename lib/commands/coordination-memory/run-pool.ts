@@ -6,7 +6,7 @@ import { runTask, type TaskEnd } from '../../act/task.ts';
 import { appendLine } from '../../files.ts';
 import type { Stream } from '../../model.ts';
 import { followFile, sizeOf } from '../../pipes.ts';
-import { chooseEvicted, chooseFree, isFree } from '../../policy/pool.ts';
+import { chooseEvicted, chooseFree, isFree, taskName } from '../../policy/pool.ts';
 import type { PoolAgent, PoolState } from '../../pool-model.ts';
 import type { PlannedStream } from '../../run-model.ts';
 import type { PooledKind } from '../../settings-model.ts';
@@ -18,7 +18,7 @@ import { echoesOf, newAgent, newId, planStart, withTask, type StartPlan } from '
 import { dropLeases, lives, lookAt, poolOf, type Pool } from '../agent-pool/pool.ts';
 import { asStopping, endAgent } from '../agent-pool/settle.ts';
 import type { Context } from '../context.ts';
-import { kindOf } from './plan-streams.ts';
+import { pooledKind } from './plan-streams.ts';
 
 /** The pool as one run uses it. */
 export class RunPool {
@@ -57,11 +57,8 @@ export class RunPool {
     await Promise.allSettled(this.#ends);
   }
 
-  /** A stream with words, a folder or variables of its own needs a process of its own. */
   #pooled(stream: Stream): PooledKind | undefined {
-    const isPlain =
-      stream.command === undefined && stream.cwd === undefined && Object.keys(stream.env).length === 0;
-    return isPlain ? kindOf(stream, this.#pool.context.settings)?.pool : undefined;
+    return pooledKind(stream, this.#pool.context.settings);
   }
 
   #work(stream: Stream, spec: AttemptSpec, pooled: PooledKind): Worker {
@@ -102,7 +99,7 @@ export class RunPool {
   #take(stream: Stream, spec: AttemptSpec, pooled: PooledKind): { agent: PoolAgent; isNew: boolean } {
     const pool = this.#pool;
     const wanted = { kind: stream.kind, project: pool.context.projectDir };
-    const task = { id: `${spec.key}.${spec.attempt}`, isKept: false };
+    const task = { id: taskName(spec.key, spec.attempt), isKept: false };
     const plan = this.#plan(stream.kind, pooled);
     const taken = pool.update<{ agent: PoolAgent; isNew: boolean }>((state) => {
       const living = state.agents.filter(({ process }) => lives(pool, process) !== false);

@@ -9,14 +9,17 @@ import type { AttemptResult } from '../../model.ts';
 import { reportMarkdown, type AgentReport, type OrchestrationReport } from '../../output/orchestrate.ts';
 import { wantsCeiling } from '../../policy/ceiling.ts';
 import type { ChosenAgent } from '../../policy/choose-agents.ts';
-import { readAnswer } from '../../policy/prompt-answer.ts';
+import { taskName } from '../../policy/pool.ts';
+import { readAnswer, readPooledAnswer } from '../../policy/prompt-answer.ts';
 import { readTail } from '../../probe/log-tail.ts';
 import type { PlannedStream } from '../../run-model.ts';
+import type { ProtocolName } from '../../settings-model.ts';
 import { attemptPaths } from '../../state/attempts.ts';
 import type { EpicPaths } from '../../state/paths.ts';
 import { takePlace } from '../../state/prompt-queue.ts';
 import { lookAtBreaker } from '../breaker-gate.ts';
 import type { Context } from '../context.ts';
+import { pooledKind } from '../coordination-memory/plan-streams.ts';
 import { execute, lockRun } from '../coordination-memory/run.ts';
 import { planPrompt } from './plan-prompt.ts';
 
@@ -45,7 +48,7 @@ export async function orchestrate(
       const { summary } = await execute(call, context, paths, plan, ceilings);
       const agents = chosen.map((one) => {
         const stream = plan.planned.find(({ stream: { id } }) => id === one.agent.name);
-        return collectAgent(one, stream, summary.results, paths);
+        return collectAgent(one, stream, summary.results, paths, protocolFor(call, context, stream));
       });
       const isLost = agents.some(({ status }) => status !== 'done');
       const report: OrchestrationReport = {
@@ -91,12 +94,23 @@ async function enterQueue(call: Call, context: Context, wait: boolean): Promise<
 
 const laterCode: ExitCode = EXIT.later;
 
+/** How the agent was talked to where it came from the pool; undefined: it had a process of its own. */
+function protocolFor(
+  call: Call,
+  context: Context,
+  planned: PlannedStream | undefined,
+): ProtocolName | undefined {
+  if (call.flags['pool'] !== true || planned === undefined) return undefined;
+  return pooledKind(planned.stream, context.settings)?.protocol;
+}
+
 /** What became of one agent: its last attempt's end, and what that wrote. */
 function collectAgent(
   { agent, because }: ChosenAgent,
   planned: PlannedStream | undefined,
   results: readonly AttemptResult[],
   paths: EpicPaths,
+  protocol: ProtocolName | undefined,
 ): AgentReport {
   const own = results.filter(({ key }) => key === planned?.stream.key);
   const last = own.at(-1);
@@ -107,7 +121,9 @@ function collectAgent(
   }
   const { stdout, stderr } = attemptPaths(paths.streamDir(last.key));
   const size = fileFacts(stdout)?.bytes ?? 0;
-  const { text, isError } = readAnswer(readTail(stdout, MOST_ANSWER_BYTES) ?? '');
+  const output = readTail(stdout, MOST_ANSWER_BYTES) ?? '';
+  const { text, isError } =
+    protocol === 'lines' ? readPooledAnswer(output, taskName(last.key, last.attempt)) : readAnswer(output);
   const isDone = last.outcome === 'done' && !isError;
   const stderrTail = isDone ? undefined : readTail(stderr, MOST_STDERR_BYTES)?.trim();
   return {
