@@ -56,10 +56,10 @@ export class RunMachine {
 
   /** `isHeld`: whether a person holds this stream. */
   constructor(world: MachineWorld, isHeld: (key: string) => boolean) {
-    const { engine, onEvent, settings } = world;
+    const { engine, isForecast, onEvent, settings } = world;
     this.#world = world;
     this.#guard = new MachineGuard(settings.enabled ? settings.admission.floorBytes : 0);
-    this.#pauses = new RunPauses({ engine, onEvent, isHeld });
+    this.#pauses = new RunPauses({ engine, onEvent, isHeld, mayGiveUp: isForecast });
   }
 
   /** Whether some agent is halted until there is room. */
@@ -105,7 +105,7 @@ export class RunMachine {
       ? this.#pauses.step({ views, memory, keepBytes, budgetBytes, nowMs })
       : { hasHalted: false, giveUp: undefined };
     if (hasHalted) return undefined;
-    if (giveUp !== undefined && this.#world.isForecast(giveUp))
+    if (giveUp !== undefined)
       return {
         key: giveUp,
         reason: 'more was started than fits: it was halted for longer than its work took',

@@ -10,6 +10,8 @@ export interface PausesWorld {
   readonly onEvent: (event: RunEvent) => void;
   /** Whether a person holds it: then it stays halted, and only a person lets it go on. */
   readonly isHeld: (key: string) => boolean;
+  /** Whether it may be stopped for having been started too soon. */
+  readonly mayGiveUp: (key: string) => boolean;
 }
 
 export interface PausesLook {
@@ -104,7 +106,7 @@ export class RunPauses {
     const key = chooseGivenUp(
       live.flatMap(({ averageBytes = 0, haltedMs, key, privateBytes, startedMs }) => {
         const sinceMs = this.#halted.get(key);
-        if (sinceMs === undefined) return [];
+        if (sinceMs === undefined || !this.#world.mayGiveUp(key)) return [];
         const doneByteMs = averageBytes * (nowMs - startedMs - haltedMs);
         const givenUp = this.#givenUp.get(key) ?? 0;
         return [{ key, heldBytes: privateBytes, haltedMs: nowMs - sinceMs, doneByteMs, givenUp }];

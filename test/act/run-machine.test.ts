@@ -15,7 +15,7 @@ interface Held {
 }
 
 /** A machine of 4 GB of which 100 MB are kept, halting below 75 MB and stopping below 50 MB. */
-function open(isHeld: (key: string) => boolean = () => false) {
+function open(isHeld: (key: string) => boolean = () => false, isForecast = true) {
   const deeds: string[] = [];
   let agents: readonly Held[] = [];
   let availableMb = 4096;
@@ -36,7 +36,7 @@ function open(isHeld: (key: string) => boolean = () => false) {
       engine: engine as Engine,
       readMemory: () => someMemory(availableMb * MIB, 4 * GIB),
       budgetBytes: 4 * GIB,
-      isForecast: () => true,
+      isForecast: () => isForecast,
       onEvent: () => undefined,
     },
     isHeld,
@@ -96,6 +96,22 @@ describe('RunMachine.guard', () => {
     const { look } = open();
     look([OLD, { ...YOUNG, grewMb: 80 }], 120);
     expect(look([YOUNG], 90)).toBe('go young');
+  });
+
+  it('gives a place up that was taken by a forecast once its halt costs too much', () => {
+    const { look } = open();
+    look([OLD, { ...YOUNG, grewMb: 80 }], 120);
+    let came = '';
+    for (let at = 0; at < 50 && came === ''; at += 1) came = look([OLD, YOUNG], 120);
+    expect(came).toBe('stop young overbooked');
+  });
+
+  it('never loses a halted one whose share was written: it goes on when there is room, however long that takes', () => {
+    const { look, machine } = open(() => false, false);
+    look([OLD, { ...YOUNG, grewMb: 80 }], 120);
+    for (let at = 0; at < 50; at += 1) expect(look([OLD, YOUNG], 120)).toBe('');
+    expect(machine.isAnyHalted).toBe(true);
+    expect(look([YOUNG], 3000)).toBe('go young');
   });
 
   it('forgets a halted one that a person holds, and leaves it to that person', () => {
