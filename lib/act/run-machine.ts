@@ -17,6 +17,8 @@ export interface MachineWorld {
   readonly budgetBytes: number;
   /** Whether this stream was let start by a forecast, and not by what is reserved for it. */
   readonly isForecast: (key: string) => boolean;
+  /** Whether these are expected to stay within so much together, from now on; undefined: by no forecast. */
+  readonly isExpectedToFit?: ((views: readonly AttemptView[], bytes: number) => boolean) | undefined;
   readonly onEvent: (event: RunEvent) => void;
 }
 
@@ -57,9 +59,10 @@ export class RunMachine {
   /** `isHeld`: whether a person holds this stream. */
   constructor(world: MachineWorld, isHeld: (key: string) => boolean) {
     const { engine, isForecast, onEvent, settings } = world;
+    const isExpectedToFit = world.isExpectedToFit ?? (() => true);
     this.#world = world;
     this.#guard = new MachineGuard(settings.enabled ? settings.admission.floorBytes : 0);
-    this.#pauses = new RunPauses({ engine, onEvent, isHeld, mayGiveUp: isForecast });
+    this.#pauses = new RunPauses({ engine, onEvent, isHeld, mayGiveUp: isForecast, isExpectedToFit });
   }
 
   /** Whether some agent is halted until there is room. */
@@ -104,13 +107,8 @@ export class RunMachine {
     const { hasHalted, giveUp } = settings.enabled
       ? this.#pauses.step({ views, memory, keepBytes, budgetBytes, nowMs })
       : { hasHalted: false, giveUp: undefined };
+    if (giveUp !== undefined) return { ...giveUp, isOverbooked: true };
     if (hasHalted) return undefined;
-    if (giveUp !== undefined)
-      return {
-        key: giveUp,
-        reason: 'more was started than fits: it was halted for longer than its work took',
-        isOverbooked: true,
-      };
     const victim = this.#guard.choose(candidates(), memory, nowMs, onEvent);
     // While it dies nobody else may take what is left: evidence takes tens of milliseconds.
     if (victim) this.#pauses.haltAll(views, victim.key, nowMs);

@@ -1,7 +1,7 @@
 /** Which agents of a run are halted because their growth would take the last memory, and when do they go on? */
 import type { MemorySnapshot } from '../model.ts';
 import type { RunEvent } from '../run-model.ts';
-import { chooseGivenUp, planPauses, type PauseFacts } from '../policy/pause.ts';
+import { chooseGivenBack, chooseGivenUp, planPauses, type PauseFacts, type Place } from '../policy/pause.ts';
 import { formatBytes } from '../units.ts';
 import type { AttemptView, Engine } from './engine.ts';
 
@@ -12,6 +12,8 @@ export interface PausesWorld {
   readonly isHeld: (key: string) => boolean;
   /** Whether it may be stopped for having been started too soon. */
   readonly mayGiveUp: (key: string) => boolean;
+  /** Whether these are expected to stay within so much together, from now on. */
+  readonly isExpectedToFit: (views: readonly AttemptView[], bytes: number) => boolean;
 }
 
 export interface PausesLook {
@@ -27,8 +29,8 @@ export interface PausesLook {
 export interface PausesDeed {
   /** Somebody was halted just now: what this does is to be waited for. */
   readonly hasHalted: boolean;
-  /** Whose halt costs more by now than doing its work again would. */
-  readonly giveUp: string | undefined;
+  /** Who gives its place back, and why. */
+  readonly giveUp: { readonly key: string; readonly reason: string } | undefined;
 }
 
 const NOTHING: PausesDeed = { hasHalted: false, giveUp: undefined };
@@ -38,6 +40,8 @@ const RATE_MS = 40;
 const AHEAD_MS = 80;
 /** With this share of all there is left over again the oldest that is halted goes on; if it must be halted once more that costs nothing. */
 const RESUME_SHARE = 0.05;
+/** The memory of one that gave its place back is there this long after it was seen gone: the kernel takes 40 to 310 ms. */
+const RETURNS_MS = 100;
 
 /** The halted agents of one run. A halt costs them time; a stop would cost them all they have done. */
 export class RunPauses {
@@ -45,6 +49,8 @@ export class RunPauses {
   /** Since when, by key. */
   readonly #halted = new Map<string, number>();
   readonly #givenUp = new Map<string, number>();
+  /** Who gave its place back last, and when it was seen gone. */
+  #leaving: { readonly key: string; goneMs: number | undefined } | undefined;
 
   constructor(world: PausesWorld) {
     this.#world = world;
@@ -88,8 +94,10 @@ export class RunPauses {
         text: `${deed}: ${plan.reason ?? ''}, ${formatBytes(memory.availableBytes)} available`,
       });
     }
-    if (plan.pause.length > 0) return { hasHalted: true, giveUp: undefined };
-    return plan.resume.length > 0 ? NOTHING : { hasHalted: false, giveUp: this.#chooseGivenUp(live, nowMs) };
+    return {
+      hasHalted: plan.pause.length > 0,
+      giveUp: plan.resume.length > 0 ? undefined : this.#giveUp(live, room, plan.shortBytes, nowMs),
+    };
   }
 
   /** Halts all but this one. */
@@ -102,19 +110,52 @@ export class RunPauses {
     }
   }
 
+  /** One at a time: what it frees may be enough. */
+  #giveUp(
+    live: readonly AttemptView[],
+    roomBytes: number,
+    shortBytes: number,
+    nowMs: number,
+  ): PausesDeed['giveUp'] {
+    if (this.#halted.size === 0 || live.length < 2 || this.#isLeaving(live, nowMs)) return undefined;
+    const may = live.filter(({ key }) => this.#world.mayGiveUp(key));
+    const key =
+      shortBytes > 0 && !this.#world.isExpectedToFit(live, roomBytes)
+        ? chooseGivenBack(may.map((view) => this.#placeOf(view, nowMs)))
+        : undefined;
+    const reason =
+      key === undefined ? 'it was halted for longer than its work took' : 'it has lost the least so far';
+    const leaving = key ?? this.#chooseGivenUp(may, nowMs);
+    if (leaving === undefined) return undefined;
+    this.#givenUp.set(leaving, (this.#givenUp.get(leaving) ?? 0) + 1);
+    this.#halted.delete(leaving);
+    this.#leaving = { key: leaving, goneMs: undefined };
+    return { key: leaving, reason: `more was started than fits: ${reason}` };
+  }
+
+  #isLeaving(live: readonly AttemptView[], nowMs: number): boolean {
+    const leaving = this.#leaving;
+    if (leaving === undefined) return false;
+    if (!live.some(({ key }) => key === leaving.key)) leaving.goneMs ??= nowMs;
+    if (leaving.goneMs === undefined || nowMs - leaving.goneMs < RETURNS_MS) return true;
+    this.#leaving = undefined;
+    return false;
+  }
+
   #chooseGivenUp(live: readonly AttemptView[], nowMs: number): string | undefined {
-    const key = chooseGivenUp(
-      live.flatMap(({ averageBytes = 0, haltedMs, key, privateBytes, startedMs }) => {
-        const sinceMs = this.#halted.get(key);
-        if (sinceMs === undefined || !this.#world.mayGiveUp(key)) return [];
-        const doneByteMs = averageBytes * (nowMs - startedMs - haltedMs);
-        const givenUp = this.#givenUp.get(key) ?? 0;
-        return [{ key, heldBytes: privateBytes, haltedMs: nowMs - sinceMs, doneByteMs, givenUp }];
+    return chooseGivenUp(
+      live.flatMap((view) => {
+        const sinceMs = this.#halted.get(view.key);
+        if (sinceMs === undefined) return [];
+        const givenUp = this.#givenUp.get(view.key) ?? 0;
+        return [{ ...this.#placeOf(view, nowMs), haltedMs: nowMs - sinceMs, givenUp }];
       }),
     );
-    if (key !== undefined) this.#givenUp.set(key, (this.#givenUp.get(key) ?? 0) + 1);
-    if (key !== undefined) this.#halted.delete(key);
-    return key;
+  }
+
+  #placeOf({ averageBytes = 0, haltedMs, key, privateBytes, startedMs }: AttemptView, nowMs: number): Place {
+    const doneByteMs = averageBytes * (nowMs - startedMs - haltedMs);
+    return { key, heldBytes: privateBytes, growsBytes: this.#growth(key), doneByteMs };
   }
 
   #factsOf({ key, startedMs, haltedMs }: AttemptView, nowMs: number): PauseFacts {

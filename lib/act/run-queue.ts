@@ -95,6 +95,7 @@ export class RunQueue {
       this.#byKey.set(key, verdict.next);
       this.#notBefore.set(key, verdict.notBeforeMs);
       this.set(key, 'waiting');
+      if (result.isOverbooked === true) this.#toTheBack(key);
     }
     return { result: verdict.result, events: verdict.event ? [verdict.event] : [] };
   }
@@ -180,6 +181,14 @@ export class RunQueue {
       shortByBytes,
       retryAfterMs: decision.retryAfterMs,
     };
+  }
+
+  /** More was started than fits: at once in its old place it would only have to go again. */
+  #toTheBack(key: string): void {
+    const stream = this.#open.get(key);
+    if (stream === undefined) return;
+    this.#open.delete(key);
+    this.#open.set(key, stream);
   }
 
   #isTooEarly(key: string, nowMs: number): boolean {

@@ -189,7 +189,8 @@ export class Run {
     const { result, events } = this.#queue.ended(ended, beside, nowMs);
     this.#agents.keep(result);
     this.#tell(events);
-    this.#nextAdmitMs = 0;
+    // What one that gave its place back leaves is for those that run.
+    this.#nextAdmitMs = ended.isOverbooked === true ? nowMs + ADMIT_EVERY_MS : 0;
     // The last agent's end may end the run, and what is tried again waits until nothing is left: look at once, not in a second.
     const isLast = !this.#queue.has('waiting') && !this.#queue.has('running');
     if (isLast || events.length > 0) this.#fullMs = -Infinity;

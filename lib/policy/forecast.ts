@@ -57,6 +57,18 @@ export function compileRun({
   };
 }
 
+/**
+ * Without stopped runs that tell nothing: one that stayed below what another needed that came to its end says only that it had
+ * not come that far.
+ */
+export function tellingRuns(runs: readonly CompiledRun[]): CompiledRun[] {
+  const most = runs.reduce((peak, run) => (run.isCensored ? peak : Math.max(peak, run.peakBytes)), 0);
+  return runs.filter(({ isCensored, peakBytes }) => !isCensored || peakBytes > most * SAME_PEAK);
+}
+
+/** Peaks are the same within this factor. */
+const SAME_PEAK = 1.05;
+
 /** Past and present are as far apart as the logarithms of what they held: 15 % count as the same. */
 const BAND = 0.15;
 /** A shell and its tools are alike whatever the task: differences below this do not tell. */
@@ -113,7 +125,7 @@ function weighCandidates(task: ForecastTask): { run: CompiledRun; share: number 
     runs.filter((run) => run.isCensored || run.durationMs > task.ageMs).map((run) => ({ run, each })),
   );
   const asLarge = living.filter(
-    ({ run }) => run.peakBytes * (run.isCensored ? CENSORED_FACTOR : 1.05) >= task.peakBytes,
+    ({ run }) => run.peakBytes * (run.isCensored ? CENSORED_FACTOR : SAME_PEAK) >= task.peakBytes,
   );
   if (asLarge.length >= NEAREST || (task.ageMs === 0 && asLarge.length > 0)) living = asLarge;
   if (task.ageMs === 0) return living.map(({ run, each }) => ({ run, share: each }));
@@ -137,6 +149,11 @@ function distance(run: CompiledRun, { ageMs, currentBytes, halfBytes }: Forecast
 export function heldAt({ untilMs, bytes }: CompiledRun, ageMs: number): number {
   for (let at = 0; at < untilMs.length; at += 1) if (ageMs <= (untilMs[at] ?? 0)) return bytes[at] ?? 0;
   return bytes[bytes.length - 1] ?? 0;
+}
+
+/** How long these took on average; 0 for none. */
+export function usualMs(runs: readonly CompiledRun[]): number {
+  return runs.reduce((sum, { durationMs }) => sum + durationMs, 0) / Math.max(1, runs.length);
 }
 
 type Sums = Future;

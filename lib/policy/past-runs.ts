@@ -1,6 +1,6 @@
 /** Which past runs does a forecast of a stream look at, and what can be made of one of which only totals are known? */
 import type { PastAttempt, ProfileSegment } from '../history-model.ts';
-import { compileRun, type CompiledRun } from './forecast.ts';
+import { compileRun, tellingRuns, type CompiledRun } from './forecast.ts';
 import { MOST_SEGMENTS } from './profile.ts';
 
 /** What is known of an attempt without a profile. */
@@ -29,7 +29,7 @@ export function compileAttempt(attempt: PastAttempt): CompiledRun | undefined {
   return compileRun({ profile, isCensored: attempt.isCensored });
 }
 
-/** The newest of these as a forecast reads them, the oldest first. */
+/** The newest of these as a forecast reads them, the oldest first, without stopped ones that tell nothing. */
 export function compileNewest(attempts: readonly PastAttempt[], most: number): CompiledRun[] {
   const runs: CompiledRun[] = [];
   for (let at = attempts.length - 1; at >= 0 && runs.length < most; at -= 1) {
@@ -37,5 +37,5 @@ export function compileNewest(attempts: readonly PastAttempt[], most: number): C
     const run = attempt && compileAttempt(attempt);
     if (run) runs.push(run);
   }
-  return runs.reverse();
+  return tellingRuns(runs.reverse());
 }

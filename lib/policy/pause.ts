@@ -14,6 +14,8 @@ export interface PausePlan {
   readonly pause: readonly string[];
   readonly resume: readonly string[];
   readonly reason: string | undefined;
+  /** By so much what runs would pass the budget before the next look; not above zero: it stays within. */
+  readonly shortBytes: number;
 }
 
 /** How far ahead a pause looks: a matter of how often there is a look. */
@@ -39,8 +41,10 @@ export interface HaltCost {
   readonly givenUp: number;
 }
 
-/** A start costs this much, however little was done: a second of 300 MB. */
-const START_BYTE_MS = 300e6 * 1000;
+/** A start costs this much, however little was done: a second of 50 MB. */
+const START_BYTE_MS = 50e6 * 1000;
+/** Who stands still keeps a place from others besides: half of what its work took is enough. */
+const PATIENCE_SHARE = 0.5;
 
 /**
  * Whose halt has by now cost more memory than doing its work again would, so that giving it up is the better buy; the costliest
@@ -49,7 +53,7 @@ const START_BYTE_MS = 300e6 * 1000;
  */
 export function chooseGivenUp(halted: readonly HaltCost[]): string | undefined {
   const excess = ({ heldBytes, haltedMs, doneByteMs, givenUp }: HaltCost): number =>
-    heldBytes * haltedMs - (doneByteMs + START_BYTE_MS) * (1 + givenUp);
+    heldBytes * haltedMs - (doneByteMs * PATIENCE_SHARE + START_BYTE_MS) * (1 + givenUp);
   const costly = halted.filter((one) => excess(one) > 0);
   if (costly.length === 0) return undefined;
   return costly.reduce((one, other) => (excess(other) > excess(one) ? other : one)).key;
@@ -71,7 +75,8 @@ export function planPauses(facts: {
   const growthOf = ({ grewBytes }: PauseFacts): number => Math.max(0, grewBytes) * rules.growthFactor;
   const active = agents.filter(({ isPaused }) => !isPaused);
   const soon = active.reduce((sum, agent) => sum + growthOf(agent), usedBytes);
-  if (soon > budgetBytes) {
+  const shortBytes = soon - budgetBytes;
+  if (shortBytes > 0) {
     const growing = active
       .filter(
         ({ grewBytes }) =>
@@ -90,6 +95,7 @@ export function planPauses(facts: {
         pause,
         resume: [],
         reason: `${formatBytes(soon)} at this rate by the next look, of ${formatBytes(budgetBytes)}`,
+        shortBytes,
       };
   }
   const halted = agents.filter(({ isPaused }) => isPaused).sort((a, b) => b.ageMs - a.ageMs);
@@ -98,8 +104,37 @@ export function planPauses(facts: {
       ? halted[0]
       : halted.find((agent) => soon + growthOf(agent) <= budgetBytes && fits(agent.key));
   return next
-    ? { pause: [], resume: [next.key], reason: 'there is room again' }
-    : { pause: [], resume: [], reason: undefined };
+    ? { pause: [], resume: [next.key], reason: 'there is room again', shortBytes }
+    : { pause: [], resume: [], reason: undefined, shortBytes };
+}
+
+/** An agent with what its end would give and lose. */
+export interface Place {
+  readonly key: string;
+  readonly heldBytes: number;
+  /** What it takes by the next look at its present rate. */
+  readonly growsBytes: number;
+  /** The memory that its work took so far, over its time. */
+  readonly doneByteMs: number;
+}
+
+/** Only where as little as this is lost is a place given back before a halt was tried: half a gigabyte for a second. */
+const CHEAP_BYTE_MS = 500e6 * 1000;
+/** What comes free counts with what it would have taken in so many looks. */
+const LOOKS = 5;
+
+/**
+ * More was started than fits, and no halt will mend that, since who stands still gives nothing back: whoever loses the least
+ * for each byte that comes free, or would have been asked for next, gives its place back at once. Never the one that has
+ * done the most, and nobody who has done much; undefined: nobody.
+ */
+export function chooseGivenBack(places: readonly Place[]): string | undefined {
+  const most = places.reduce((done, { doneByteMs }) => Math.max(done, doneByteMs), 0);
+  const cheap = places.filter(({ doneByteMs }) => doneByteMs < Math.min(most, CHEAP_BYTE_MS));
+  const loss = ({ doneByteMs, growsBytes, heldBytes }: Place): number =>
+    doneByteMs / Math.max(1, heldBytes + growsBytes * LOOKS);
+  const [first, ...others] = cheap;
+  return first && others.reduce((one, other) => (loss(other) < loss(one) ? other : one), first).key;
 }
 
 /** An agent that is halted, with the place that it keeps from others. */

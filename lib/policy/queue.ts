@@ -82,17 +82,28 @@ export function tryOrder(
   return aged < 0 ? window : window.slice(0, aged + 1);
 }
 
+/** From twice the usual time on a stream that nobody waits for is long. */
+const LONG_FACTOR = 2;
+
 /**
  * The order of the plan: streams that much other work waits for first (the longest chain behind them, in expected time or,
- * where no times are known, in steps), equal ones as they were written.
+ * where no times are known, in steps), among them those that take long themselves; equal ones as they were written. What
+ * nobody waits for and what takes no longer than usual is equal: by its time it would stand beside all others of its kind,
+ * which reach their peaks together (1.84 instead of 1.75 times the lower bound on bench/packing's tasks).
  */
 export function planOrder(
   streams: readonly Stream[],
   expectedMs: (stream: Stream) => number | undefined,
 ): Stream[] {
   const chain = chainLengths(streams, expectedMs);
+  const awaited = new Set(streams.flatMap(({ dependsOn }) => dependsOn));
+  const lengths = streams.map(({ key }) => chain.get(key) ?? 0);
+  const usual = [...lengths].sort((a, b) => a - b)[(lengths.length - 1) >> 1] ?? 0;
   return streams
-    .map((stream, at) => ({ stream, at, length: chain.get(stream.key) ?? 0 }))
+    .map((stream, at) => {
+      const length = lengths[at] ?? 0;
+      return { stream, at, length: awaited.has(stream.key) || length >= usual * LONG_FACTOR ? length : 0 };
+    })
     .sort((a, b) => b.length - a.length || a.at - b.at)
     .map(({ stream }) => stream);
 }

@@ -48,6 +48,7 @@ function open(isHeld: (key: string) => boolean = () => false, isForecast = true)
     const views = agents.map(({ key, mb, ageMs }): Partial<AttemptView> => ({
       key,
       privateBytes: mb * MIB,
+      averageBytes: mb * MIB,
       startedMs: nowMs - ageMs,
       haltedMs: 0,
     }));

@@ -10,7 +10,13 @@ import {
   type PastRuns,
 } from '../../lib/policy/forecast.ts';
 import { forecastAdmission, planOffsets } from '../../lib/policy/outlook.ts';
-import { chooseGiveUp, planPauses, type HaltedPlace, type PauseFacts } from '../../lib/policy/pause.ts';
+import {
+  chooseGiveUp,
+  chooseGivenBack,
+  planPauses,
+  type HaltedPlace,
+  type PauseFacts,
+} from '../../lib/policy/pause.ts';
 import { MIB } from '../../lib/units.ts';
 
 /** A past run from [until s, MB] pairs. */
@@ -247,4 +253,22 @@ test.each<[string, HaltedPlace[], string | undefined]>([
   ['only the largest, which is what the others wait for', [halted('a'), halted('b', { currentBytes: 501 * MIB, haltedMs: 10 })], undefined],
 ])('a place is given up: %s', (_what, agents, expected) => {
   expect(chooseGiveUp(agents)).toBe(expected);
+}); // prettier-ignore
+
+const place = (key: string, heldMb: number, doneMbS: number, growsMb = 0) => ({
+  key,
+  heldBytes: heldMb * MIB,
+  growsBytes: growsMb * MIB,
+  doneByteMs: doneMbS * MIB * 1000,
+});
+
+test.each<[string, ReturnType<typeof place>[], string | undefined]>([
+  ['nobody is there', [], undefined],
+  ['never the last one', [place('a', 100, 10)], undefined],
+  ['never who has done the most', [place('a', 900, 20), place('b', 10, 10)], 'b'],
+  ['nobody who has done much', [place('a', 900, 5000), place('b', 900, 480)], undefined],
+  ['who loses the least for what comes free', [place('a', 900, 5000), place('b', 100, 100), place('c', 300, 100)], 'c'],
+  ['what it would ask for next counts', [place('a', 900, 5000), place('b', 100, 100, 80), place('c', 300, 100)], 'b'],
+])('a place is given back at once: %s', (_what, places, expected) => {
+  expect(chooseGivenBack(places)).toBe(expected);
 }); // prettier-ignore

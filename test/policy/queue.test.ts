@@ -109,6 +109,7 @@ describe('planOrder', () => {
     ['as they were written', [someStream('B'), someStream('A')], {}, 'B A'],
     ['what much waits for first', [someStream('A'), someStream('B'), someStream('C', { after: ['B'] })], {}, 'B A C'],
     ['the longer time first, where all are known', [someStream('A'), someStream('B')], { A: 1, B: 2 }, 'B A'],
+    ['as written where none takes much longer than usual', [someStream('A'), someStream('B'), someStream('C')], { A: 2, B: 3, C: 2 }, 'A B C'],
     ['not by times where one is unknown', [someStream('A'), someStream('B')], { B: 2 }, 'A B'],
     ['a long one before a short chain', [someStream('A'), someStream('B', { after: ['A'] }), someStream('C')], { A: 1, B: 1, C: 5 }, 'C A B'],
   ])('%s', (_what, streams, times, order) => {

@@ -1,5 +1,6 @@
 /** What is each agent of a run charged, and what does a stream that is to start ask for, by the forecast of what all of them still need? */
 import type { AttemptView } from '../../act/engine.ts';
+import type { MachineWorld } from '../../act/run-machine.ts';
 import type { PlannedStream } from '../../run-model.ts';
 import type { AdmissionDecision, AdmissionRequest } from '../../policy/admission.ts';
 import type { CapacityFacts } from '../../policy/capacity.ts';
@@ -108,4 +109,24 @@ export function requestOf(planned: PlannedStream, answer?: ForecastAnswer): Admi
   const { estimateBytes, limitBytes } = planned;
   if (answer) return { estimateBytes: answer.marginalBytes, limitBytes, estimateIsStated: false };
   return { estimateBytes, limitBytes, estimateIsStated: isStated(planned) };
+}
+
+/** What a run asks of the forecast besides admissions. */
+export function expectations(
+  forecast: RunForecast | undefined,
+  planned: ReadonlyMap<string, PlannedStream>,
+): Pick<MachineWorld, 'isForecast' | 'isExpectedToFit'> {
+  return {
+    isForecast: (key) => {
+      const entry = planned.get(key);
+      return entry !== undefined && forecast?.knows(entry) === true;
+    },
+    isExpectedToFit: (views, bytes) => {
+      const agents = views.flatMap((view) => {
+        const entry = planned.get(view.key);
+        return entry ? [{ planned: entry, view }] : [];
+      });
+      return forecast?.fits(agents, bytes) ?? true;
+    },
+  };
 }

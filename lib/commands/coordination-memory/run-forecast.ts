@@ -4,8 +4,20 @@ import type { AttemptResult } from '../../model.ts';
 import type { PlannedStream } from '../../run-model.ts';
 import { boundOf, rememberMost } from '../../policy/ample.ts';
 import { judgeCapacity, type CapacityFacts } from '../../policy/capacity.ts';
-import { compileRun, type CompiledRun, type ForecastTask, type PastRuns } from '../../policy/forecast.ts';
-import { forecastAdmission, type ForecastAnswer, type ForecastDecision } from '../../policy/outlook.ts';
+import {
+  compileRun,
+  tellingRuns,
+  type CompiledRun,
+  type ForecastTask,
+  type PastRuns,
+} from '../../policy/forecast.ts';
+import {
+  forecastAdmission,
+  isExpectedToFit,
+  type ForecastAnswer,
+  type ForecastDecision,
+} from '../../policy/outlook.ts';
+import type { Packing } from '../../policy/packing.ts';
 import { compileNewest } from '../../policy/past-runs.ts';
 import { historyKind, type HistoryIndex, type Like } from '../../policy/past-index.ts';
 import { profileAt } from '../../policy/profile.ts';
@@ -23,7 +35,7 @@ const MOST_OF_STREAM = 8;
 /** What has just ended tells more than what ran some other day, or was only told. */
 const THIS_RUN_COUNTS = 3;
 /** So many standard deviations above the mean must fit. */
-const CAUTION = 1;
+const CAUTION = 0.7;
 /** Without any evidence an agent is not expected to take more than this share of all there is. */
 const PRIOR_SHARE = 1 / 8;
 /**
@@ -53,6 +65,8 @@ export class RunForecast {
   /** The last forecast: when, and what it expected of an agent of a kind that is to start. */
   #last: { readonly atMs: number; readonly peaks: ReadonlyMap<string, number> } | undefined;
 
+  #packing: Packing | undefined;
+
   constructor(index: HistoryIndex) {
     this.#index = index;
     for (const { kind } of index.kinds) this.#runsOf(kind);
@@ -62,7 +76,7 @@ export class RunForecast {
   learn(
     planned: PlannedStream,
     view: AttemptView | undefined,
-    { outcome, peakBytes = 0 }: AttemptResult,
+    { isOverbooked, outcome, peakBytes = 0 }: AttemptResult,
   ): void {
     const key = planned.stream.key;
     this.#seen.set(key, Math.max(this.#seen.get(key) ?? 0, peakBytes));
@@ -70,12 +84,12 @@ export class RunForecast {
       view && compileRun({ profile: view.profile(), isCensored: outcome !== 'done' && outcome !== 'failed' });
     // One that failed by itself may have done so before it came to its work.
     if (run === undefined || outcome === 'failed') return;
+    if (run.isCensored) this.#streams.set(key, tellingRuns([...this.#ofStream(planned), run]));
+    // That it gave its place back says nothing of its like.
+    if (isOverbooked === true) return;
     const kind = kindOf(planned);
-    this.#kinds.set(
-      kind,
-      [...this.#runsOf(kind), ...Array<CompiledRun>(THIS_RUN_COUNTS).fill(run)].slice(-MOST_RUNS),
-    );
-    if (run.isCensored) this.#streams.set(key, [...this.#ofStream(planned), run]);
+    const counted = [...this.#runsOf(kind), ...Array<CompiledRun>(THIS_RUN_COUNTS).fill(run)];
+    this.#kinds.set(kind, tellingRuns(counted).slice(-MOST_RUNS));
     this.#others = new Map();
   }
 
@@ -108,13 +122,25 @@ export class RunForecast {
       candidates: candidates.map((agent) => this.#withPrior(agent, priorBytes, oldestMs)),
       budgetBytes,
       settings,
+      packing: this.#packing,
     });
+    this.#packing = decision.packing;
     const peaks = decision.answers.map(({ peakBytes }, at): [string, number] => [
       candidates[at] ? kindOf(candidates[at].planned) : '',
       peakBytes,
     ]);
     this.#last = { atMs, peaks: new Map(peaks) };
     return decision;
+  }
+
+  /** Whether these are expected to stay within so much together, from now on. */
+  fits(running: readonly ForecastAgent[], bytes: number): boolean {
+    const settings = { caution: CAUTION, priorBytes: bytes * PRIOR_SHARE };
+    return isExpectedToFit(
+      running.map((agent) => this.#taskOf(agent)),
+      bytes,
+      settings,
+    );
   }
 
   /**

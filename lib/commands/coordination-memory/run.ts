@@ -28,6 +28,7 @@ import { tellBreaker } from './run-breaker.ts';
 import type { RunPool } from './run-pool.ts';
 import { recoverHistory, RunHistory } from './run-history.ts';
 import { RunFiles } from './run-files.ts';
+import { expectations } from './run-charges.ts';
 import { RunForecast } from './run-forecast.ts';
 import { RunLedger } from './run-ledger.ts';
 import { RunRecords } from './run-records.ts';
@@ -175,10 +176,7 @@ export async function execute(
     now: Date.now,
     readMemory,
     admit: (candidates, atMs, atMost) => ledger.admit(pool?.limit(candidates) ?? candidates, atMs, atMost),
-    isForecast: (key) => {
-      const entry = byKey.get(key);
-      return entry !== undefined && forecast?.knows(entry) === true;
-    },
+    ...expectations(forecast, byKey),
     mostForOne: () => mostForOne({ settings, memory: readMemory(), budget }),
     failedBefore: failuresByKey(earlier),
     started: (tag, pid, startTicks) => {
