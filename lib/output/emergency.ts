@@ -32,6 +32,8 @@ export interface EmergencyView {
   readonly beforeBytes: number;
   readonly afterBytes: number | undefined;
   readonly evidence: string | undefined;
+  /** false: it could not be opened, so that agents may start behind our back. */
+  readonly isBreakerOpen: boolean;
 }
 
 const mb = (bytes: number): number => Math.round(bytes / MIB);
@@ -47,7 +49,7 @@ export function emergencyAnswer(view: EmergencyView, exitCode: ExitCode, talk: r
       ['decision', decisionOf(view)],
       ['reason', view.reason],
       ['by', view.by],
-      ['breaker', left === undefined ? undefined : 'open'],
+      ['breaker', left === undefined ? undefined : view.isBreakerOpen ? 'open' : 'could-not-be-opened'],
       ['agents', agents.length],
       ['ended_processes', left === undefined ? undefined : agents.reduce((sum, { ended }) => sum + ended, 0)],
       ['left_processes', left],
@@ -60,7 +62,7 @@ export function emergencyAnswer(view: EmergencyView, exitCode: ExitCode, talk: r
         agentText(agent),
       ]),
       ...others.map((agent): [string, LineValue] => ['not_ended', otherText(agent)]),
-      ...runs.map((run): [string, LineValue] => ['run', runText(run)]),
+      ...runs.map((run): [string, LineValue] => ['run', runText(run, view.isBreakerOpen)]),
     ],
     table: () => sentences(view, held).join('\n'),
     talk,
@@ -95,16 +97,19 @@ function otherText({ lease, life }: HeldAgent): string {
   return `${lease.key} pid=${lease.owner?.pid ?? '-'} ${what}`;
 }
 
-function runText({ pid, project, epic }: EmergencyRun): string {
-  return `pid=${pid} epic=${epic ?? '-'} project=${project} starts nothing while the breaker is open`;
+function runText({ pid, project, epic }: EmergencyRun, isBreakerOpen: boolean): string {
+  const next = isBreakerOpen
+    ? 'starts nothing while the breaker is open'
+    : 'may start the next ones: end it, too';
+  return `pid=${pid} epic=${epic ?? '-'} project=${project} ${next}`;
 }
 
 function sentences(view: EmergencyView, held: number): string[] {
-  const { agents, left, others, runs, beforeBytes, afterBytes, evidence } = view;
+  const { agents, left, others, runs, beforeBytes, afterBytes, evidence, isBreakerOpen } = view;
   const head =
     left === undefined
       ? `${agents.length} agents would be ended; they hold ${formatBytes(held)}.`
-      : `The breaker is open. ${agents.length} agents were ended, which held ${formatBytes(held)}; ${left} processes are left.`;
+      : `The breaker ${isBreakerOpen ? 'is open' : 'could not be opened'}. ${agents.length} agents were ended, which held ${formatBytes(held)}; ${left} processes are left.`;
   return [
     head,
     ...agents.map((agent) => `  ${agentText(agent)}`),
@@ -113,7 +118,7 @@ function sentences(view: EmergencyView, held: number): string[] {
       : [`Available: ${formatBytes(beforeBytes)} before, ${formatBytes(afterBytes)} now.`]),
     ...(evidence === undefined ? [] : [`Evidence: ${evidence}`]),
     ...(others.length === 0 ? [] : ['Left alone:', ...others.map((agent) => `  ${otherText(agent)}`)]),
-    ...(runs.length === 0 ? [] : ['Runs:', ...runs.map((run) => `  ${runText(run)}`)]),
-    ...(left === undefined ? [] : ['When the cause is gone: `circuit-breaker close`.']),
+    ...(runs.length === 0 ? [] : ['Runs:', ...runs.map((run) => `  ${runText(run, isBreakerOpen)}`)]),
+    ...(left === undefined || !isBreakerOpen ? [] : ['When the cause is gone: `circuit-breaker close`.']),
   ];
 }

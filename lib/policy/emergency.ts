@@ -1,5 +1,5 @@
 /** What does an emergency end, and what does it leave: agents go, clients and runs stay and are named. */
-import type { Lease, LeaseLife, ProcessFacts } from '../model.ts';
+import type { Lease, LeaseLife, ProcessFacts, ProcessIdentity } from '../model.ts';
 import { counts, identityKey } from './charge.ts';
 
 interface Agent {
@@ -11,6 +11,7 @@ interface Agent {
 /** A run that started agents: it ends by itself, or waits at the open breaker. */
 export interface EmergencyRun {
   readonly pid: number;
+  readonly runner: ProcessIdentity;
   readonly project: string;
   readonly epic: string | undefined;
 }
@@ -27,9 +28,11 @@ export function planEmergency<A extends Agent>(
   const agents = all.filter(isOurs);
   const others = all.filter((agent) => counts(agent.life) && !isOurs(agent));
   const runs = new Map(
-    agents.flatMap(({ lease: { runner, project, epic } }) =>
-      runner === undefined ? [] : [[identityKey(runner), { pid: runner.pid, project, epic }] as const],
-    ),
+    agents.flatMap(({ lease: { runner, owner, project, epic } }) => {
+      // An agent of the pool is its own.
+      const isRun = runner !== undefined && (!owner || identityKey(runner) !== identityKey(owner));
+      return isRun ? [[identityKey(runner), { pid: runner.pid, runner, project, epic }] as const] : [];
+    }),
   );
   return { agents, others, runs: [...runs.values()] };
 }

@@ -1,6 +1,7 @@
 /** Does the prompt cache keep what many processes put in, within its limits, through kills and memory pressure? */
 import {
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   rmSync,
@@ -69,6 +70,17 @@ describe('one cache', () => {
     for (const other of [Buffer.from('forged'), undefined])
       expect(() => setEntry(world, key, other)).toThrow(/sha256-… is for the content with that digest/);
   });
+
+  it('answers all the same where it cannot note that it was asked', () => {
+    const world = openCache();
+    setEntry(world, 'key', KB);
+    const hour = Math.floor(Date.now() / 3_600_000);
+    for (const at of [hour, hour + 1]) {
+      rmSync(join(world.dir, `events-${at}.log`), { force: true });
+      mkdirSync(join(world.dir, `events-${at}.log`));
+    }
+    expect([textOf(world, 'key'), getEntry(world, 'absent')]).toEqual([KB.toString(), { found: false, why: 'absent' }]);
+  }); // prettier-ignore
 
   it('lets an entry live from its creation, however often it is used', async () => {
     const world = openCache({ ttlMs: 400 });

@@ -21,6 +21,7 @@ it('ends agents that live or left something, leaves clients alone, names each ru
   const plan = planEmergency([
     entry('live', 'live', [member], { runner }),
     entry('starting', 'live', [], { runner }),
+    entry('of the pool', 'live', [member], { runner: someProcess(60), owner: someProcess(60) }),
     entry('dead with remains', 'void-owner-dead', [member]),
     entry('dead', 'void-owner-dead', []),
     entry('elsewhere', 'unchecked', []),
@@ -29,7 +30,7 @@ it('ends agents that live or left something, leaves clients alone, names each ru
     entry('session', 'live', [member], { role: 'coordinator' }),
   ]);
   const keys = (list: readonly { lease: Lease }[]): string[] => list.map(({ lease }) => lease.key);
-  expect(keys(plan.agents)).toEqual(['live', 'starting', 'dead with remains']);
+  expect(keys(plan.agents)).toEqual(['live', 'starting', 'of the pool', 'dead with remains']);
   expect(keys(plan.others)).toEqual(['elsewhere', 'inside', 'session']);
   expect(plan.runs.map(({ pid }) => pid)).toEqual([50]);
 });

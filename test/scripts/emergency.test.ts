@@ -95,6 +95,17 @@ describe('with agents at work', () => {
     expect(lab.processes()).toEqual([]);
   }); // prettier-ignore
 
+  it('ends them also where nothing can be written, and does not claim that the breaker is open', async () => {
+    const lab = makeLab();
+    const claimed = lab.hold();
+    expect((await lab.run('coordination-memory', ['e', 'spawn', '1/A', '--pid', String(claimed.pid), '--memory', '1MB', ...ROOMY])).status).toBe(0);
+    // No file may grow by a byte: as on a full disk, and for root, too.
+    const full = ['sh', '-c', 'ulimit -f 0; exec "$@"', 'sh', ...lab.words('memory-monitor')];
+    const run = await lab.startFile([...full, 'emergency', '--reason', 'no space', '--grace', '300ms']).ended;
+    expect([run.status, keyValues(run.stdout), isRunning(claimed.pid)]).toEqual([0, expect.objectContaining({ decision: 'ended', breaker: 'could-not-be-opened', agents: '1', left_processes: '0' }), false]);
+    expect(run.stderr).toMatch(/cannot lock .*breaker\.lock: .*(.*\n)*.*cannot lock .*ledger\.lock/);
+  }); // prettier-ignore
+
   it('opens the breaker and says so where the ledger is damaged, and signals nobody', async () => {
     const lab = makeLab();
     const held = lab.hold();

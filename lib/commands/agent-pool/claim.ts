@@ -8,7 +8,7 @@ import { withAgent } from '../../state/pool.ts';
 import { readAnswer } from '../../state/pool-answers.ts';
 import { reportProbe } from '../breaker-gate.ts';
 import { reservePlace, withTask, type Place, type StartPlan } from './place.ts';
-import { lives, lowerCharge, raiseCharge, type Pool } from './pool.ts';
+import { lives, setCharge, raiseCharge, type Pool } from './pool.ts';
 import { asStopping, endAgent, takeDown } from './settle.ts';
 
 export interface TaskAsk extends Wanted {
@@ -146,7 +146,7 @@ export function concludeTask(pool: Pool, id: string, result: TaskResult): PoolAg
     const reason = result.endReason ?? recycleReason(free, look?.bytes, settings.pool);
     // Somebody else is ending it already, and waited for us.
     if (reason === undefined && agent.state === 'ready') {
-      if (look) lowerCharge(pool, free, look.privateBytes);
+      if (look) setCharge(pool, free, look.privateBytes);
       return { pool: withAgent(state, free), answer: undefined };
     }
     // What it still says before it is dead counts: the same task must not be done twice.

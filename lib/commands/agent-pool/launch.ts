@@ -15,7 +15,7 @@ import { MIB } from '../../units.ts';
 import type { Held } from '../memory-retry/reserve.ts';
 import { nodeOptionsFor } from '../node-options.ts';
 import { echoesOf, withTask, type Place, type StartPlan } from './place.ts';
-import type { Pool } from './pool.ts';
+import { setCharge, type Pool } from './pool.ts';
 import { asStopping, endAgent } from './settle.ts';
 
 /** A process that was just started, by us, so that we see how it ends. */
@@ -80,7 +80,7 @@ export async function bringUp(
   const startedMs = Date.now();
   const { process, ended } = startOrGiveUp(pool, agent, held, plan);
   const born: PoolAgent = { ...agent, process, echoes: echoesOf(plan) };
-  const isOurs = putIfStarting(pool, born);
+  const isOurs = putIfStarting(pool, born, born.estimateBytes);
   const rest =
     isOurs && process ? await comeToRest(agent.leaseId, process, pool.paths(agent.id).stdout) : undefined;
   if (rest === undefined) {
@@ -103,7 +103,8 @@ export async function bringUp(
     freeSinceMs: nowMs,
   };
   const ready = task ? withTask(pool, rested, task) : rested;
-  if (!putIfStarting(pool, ready)) {
+  // What waits is charged with what it holds, like any idle one.
+  if (!putIfStarting(pool, ready, task ? ready.estimateBytes : rest.look.privateBytes)) {
     await endAgent(pool, asStopping(pool, born, 'it was stopped as it started'));
     throw new Failure(`${plan.kind}: ${agent.id} was stopped as it started`, EXIT.later);
   }
@@ -119,10 +120,12 @@ export async function bringUp(
   return ready;
 }
 
-/** Somebody may have stopped it meanwhile: then it must not come back. */
-function putIfStarting(pool: Pool, agent: PoolAgent): boolean {
+/** Puts it in its place, under this charge. Somebody may have stopped it meanwhile: then it must not come back. */
+function putIfStarting(pool: Pool, agent: PoolAgent, chargeBytes: number): boolean {
   return pool.update((state) => {
     const isOurs = state.agents.some(({ id, state: now }) => id === agent.id && now === 'starting');
+    // From now on its share is its own: we may be gone before it is.
+    if (isOurs && agent.process) setCharge(pool, agent, chargeBytes);
     return { pool: isOurs ? withAgent(state, agent) : state, answer: isOurs };
   });
 }

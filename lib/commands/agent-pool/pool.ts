@@ -113,10 +113,10 @@ export function raiseCharge(pool: Pool, memory: MemorySnapshot, agent: PoolAgent
   });
 }
 
-/** From now on it is charged with what it holds: what it was promised beyond that others may have. */
-export function lowerCharge(pool: Pool, agent: PoolAgent, holdsBytes: number): void {
+/** From now on it is charged with this: an idle one with what it holds, so that others may have what it was promised beyond that. */
+export function setCharge(pool: Pool, agent: PoolAgent, chargeBytes: number): void {
   updateLedger(pool.stateDir, pool.liveness, (ledger) => ({
-    ledger: withLease(ledger, leaseOf(agent, holdsBytes, Date.now())),
+    ledger: withLease(ledger, leaseOf(agent, chargeBytes, Date.now())),
     answer: undefined,
   }));
 }

@@ -6,7 +6,7 @@ import type { PoolAgent, PoolState, TaskAnswer } from '../../pool-model.ts';
 import { removeAgentFolder, withAgent, withoutAgent } from '../../state/pool.ts';
 import { keepAnswer, readAnswer } from '../../state/pool-answers.ts';
 import { endAgents } from '../end-agents.ts';
-import { dropGroups, dropLeases, leaseOf, lives, lookAt, lowerCharge, type Pool } from './pool.ts';
+import { dropGroups, dropLeases, leaseOf, lives, lookAt, setCharge, type Pool } from './pool.ts';
 
 /** An agent that was ended, and why. */
 export interface Ended {
@@ -65,7 +65,7 @@ function settleOne(
       freeSinceMs: Date.now(),
       baselineBytes: agent.baselineBytes ?? look?.bytes,
     };
-    if (look) lowerCharge(pool, free, look.privateBytes);
+    if (look) setCharge(pool, free, look.privateBytes);
     return free;
   }
   const stopping = asStopping(pool, agent, deed.reason);

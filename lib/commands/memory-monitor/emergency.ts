@@ -3,13 +3,14 @@ import { readSettled } from '../../act/handlers.ts';
 import { EXIT, Failure } from '../../failure.ts';
 import { ensureDir } from '../../files.ts';
 import { flagDuration, type Call } from '../../flags.ts';
-import { tryLock } from '../../lock.ts';
+import { tryLock, type HeldLock } from '../../lock.ts';
+import type { Lease } from '../../model.ts';
 import type { Answer } from '../../output/answer.ts';
 import { emergencyAnswer, type EmergencyView } from '../../output/emergency.ts';
 import { holdBreaker } from '../../policy/breaker.ts';
 import { planEmergency } from '../../policy/emergency.ts';
 import { readProcessTable } from '../../probe/processes.ts';
-import { updateLedger } from '../../state/ledger.ts';
+import { loadLedger, updateLedger } from '../../state/ledger.ts';
 import { readAgents } from '../agents.ts';
 import { change } from '../breaker-gate.ts';
 import { openContext, readMachineMemory, type Context } from '../context.ts';
@@ -34,15 +35,13 @@ export async function run(call: Call): Promise<Answer> {
   const by = whoCalls(call.env);
 
   if (isDry) return emergencyAnswer(dryView(context, by, reason), EXIT.ok, context.warnings);
-  const notes = [...context.warnings, ...tellFault(() => openBreaker(context, by, reason))];
-  ensureDir(context.stateDir());
-  const lock = tryLock(`${context.stateDir()}/emergency.lock`, context.liveness());
-  if (!('release' in lock)) {
-    const who = lock.holder === undefined ? 'another process' : `process ${lock.holder.pid}`;
-    throw new Failure(`${who} is ending everything at this moment`, EXIT.later);
-  }
+  const breakerFaults = tellFault(() => openBreaker(context, by, reason));
+  const notes = [...context.warnings, ...breakerFaults];
+  const lock = lockOut(context, notes);
   try {
-    const plan = planEmergency(readAll(context));
+    const plan = planEmergency(readAll(context, notes));
+    const { isAlive } = context.liveness();
+    const runs = plan.runs.filter(({ runner }) => isAlive(runner) !== false);
     let evidence: string | undefined;
     const facts = { by, reason, memory: context.memory };
     notes.push(
@@ -56,14 +55,15 @@ export async function run(call: Call): Promise<Answer> {
       agents,
       left,
       others: plan.others,
-      runs: plan.runs,
+      runs,
       beforeBytes: context.memory.availableBytes,
       afterBytes,
       evidence,
+      isBreakerOpen: breakerFaults.length === 0,
     };
     return emergencyAnswer(view, left === 0 ? EXIT.ok : EXIT.critical, [...notes, ...talk]);
   } finally {
-    lock.release();
+    lock?.release();
   }
 }
 
@@ -73,18 +73,45 @@ function openBreaker(context: Context, by: string, reason: string | undefined): 
   );
 }
 
-/** Under the ledger's lock: an admission that is under way is in it, the next one meets the open breaker. */
-function readAll(context: Context): ReturnType<typeof readAgents> {
+/**
+ * Keeps further emergencies out meanwhile; undefined, and noted, where nothing can be written (a full disk): to end the same
+ * twice does no harm. @throws Failure (75) where one is at it.
+ */
+function lockOut(context: Context, notes: string[]): HeldLock | undefined {
+  const stateDir = context.stateDir();
+  let lock: ReturnType<typeof tryLock> | undefined;
+  const take = (): void => {
+    ensureDir(stateDir);
+    lock = tryLock(`${stateDir}/emergency.lock`, context.liveness());
+  };
+  notes.push(...tellFault(take));
+  if (lock === undefined || 'release' in lock) return lock;
+  const who = lock.holder === undefined ? 'another process' : `process ${lock.holder.pid}`;
+  throw new Failure(`${who} is ending everything at this moment`, EXIT.later);
+}
+
+/**
+ * Under the ledger's lock: an admission that is under way is in it, the next one meets the open breaker. Where it cannot be
+ * locked, as it is: what was missed is found by the next look.
+ */
+function readAll(context: Context, notes: string[]): ReturnType<typeof readAgents> {
   const liveness = context.liveness();
-  const leases = updateLedger(context.stateDir(), liveness, (ledger) => ({ ledger, answer: ledger.leases }));
+  const stateDir = context.stateDir();
+  let leases: readonly Lease[] | undefined;
+  const read = (): void => {
+    leases = updateLedger(stateDir, liveness, (ledger) => ({ ledger, answer: ledger.leases }));
+  };
+  const faults = tellFault(read);
+  leases ??= loadLedger(stateDir).leases;
+  notes.push(...faults);
   return readAgents(leases, liveness.isAlive, Date.now(), readProcessTable());
 }
 
 function dryView(context: Context, by: string, reason: string | undefined): EmergencyView {
-  const { agents, others, runs } = planEmergency(readAll(context));
+  const { agents, others, runs } = planEmergency(readAll(context, []));
   const beforeBytes = context.memory.availableBytes;
   const stopped = agents.map((agent) => ({ ...agent, ended: 0, left: agent.members.length }));
-  return { by, reason, agents: stopped, left: undefined, others, runs, beforeBytes, afterBytes: undefined, evidence: undefined }; // prettier-ignore
+  return { by, reason, agents: stopped, left: undefined, others, runs, beforeBytes, afterBytes: undefined, evidence: undefined, isBreakerOpen: false }; // prettier-ignore
 }
 
 /** What goes wrong beside the ending itself is told, and holds nothing up. */

@@ -53,9 +53,14 @@ export function getEntry(world: CacheWorld, key: string | Uint8Array): CacheAnsw
       : isFresh(found.createdMs, found.expiresMs, nowMs)
         ? { found: true, value: found.value, createdMs: found.createdMs, expiresMs: found.expiresMs }
         : { found: false, why: 'expired' };
-  if (found.state === 'damaged') countEvent(dir, 'damaged', nowMs);
-  countEvent(dir, answer.found ? 'hits' : 'misses', nowMs);
-  sweepIfDue(world, dir, nowMs);
+  try {
+    if (found.state === 'damaged') countEvent(dir, 'damaged', nowMs);
+    countEvent(dir, answer.found ? 'hits' : 'misses', nowMs);
+    sweepIfDue(world, dir, nowMs);
+  } catch (error) {
+    // Where nothing can be written (a full disk, a read-only one) what was read is good all the same.
+    if (!(error instanceof Failure)) throw error;
+  }
   return answer;
 }
 
