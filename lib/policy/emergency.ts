@@ -28,9 +28,10 @@ export function planEmergency<A extends Agent>(
   const agents = all.filter(isOurs);
   const others = all.filter((agent) => counts(agent.life) && !isOurs(agent));
   const runs = new Map(
-    agents.flatMap(({ lease: { runner, owner, project, epic } }) => {
-      // An agent of the pool is its own.
-      const isRun = runner !== undefined && (!owner || identityKey(runner) !== identityKey(owner));
+    agents.flatMap(({ lease: { runner, owner, project, epic, state } }) => {
+      // An agent of the pool answers for itself as soon as it is there; a run answers for its agents until they are.
+      const isOwn = state === 'running' && runner && owner && identityKey(runner) === identityKey(owner);
+      const isRun = runner !== undefined && !isOwn;
       return isRun ? [[identityKey(runner), { pid: runner.pid, runner, project, epic }] as const] : [];
     }),
   );

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { PoolState } from '../../lib/pool-model.ts';
 import { findGroups } from '../../lib/probe/group-state.ts';
+import { MIB } from '../../lib/units.ts';
 import { callSource } from '../support/call-script.ts';
 import {
   eventsOf,
@@ -129,8 +130,14 @@ describe('live agents', () => {
     call(lab, 'stop', '--all');
     expect(call(lab, 'submit', '--retry', '1', 'die').status).toBe(75);
     expect(lab.leases()).toEqual([]);
+
+    // What only waits answers for itself, and holds less of a share than it will need for a task.
+    const waits = Number(valuesOf(call(lab, 'start'))['pid']);
+    const [lease] = lab.leases();
+    expect([lease?.owner?.pid, lease?.runner?.pid, (lease?.estimateBytes ?? Infinity) < 60 * MIB]).toEqual([waits, waits, true]);
+    call(lab, 'stop', '--all');
     expectNothingLeft(lab);
-  });
+  }); // prettier-ignore
 
   it('an agent whose caller is killed in mid-task is ended before the next one gets an answer', async () => {
     const lab = makePool('pool: { size: 1 }\n');
