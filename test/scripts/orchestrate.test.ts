@@ -121,3 +121,16 @@ it('pushes back beyond the places of the queue, waits where it may, and ends its
   const done = await waiting.ended;
   expect([done.status, keyValues(done.stdout)['done']]).toEqual([0, '1']);
 }); // prettier-ignore
+
+it('ends what a killed run of a prompt left at work, before the next prompt begins', async () => {
+  const lab = openLab();
+  const first = lab.start('orchestrate', ['run', 'sleeps', ...ROOMY]);
+  await waitFor(() => lab.leases().some(({ state }) => state === 'running'), 'the agent');
+  first.child.kill('SIGKILL');
+  await first.ended;
+  const agents = lab.processes().map(({ pid }) => pid);
+  expect(agents).toHaveLength(1);
+  const next = await lab.run('orchestrate', ['run', 'words', ...ROOMY]);
+  expect([next.status, next.stderr]).toEqual([0, expect.stringMatching(/^orchestrate: 1 agents of killed prompt runs were ended\n/)]);
+  expect([lab.processes(), lab.leases()]).toEqual([[], []]);
+}); // prettier-ignore

@@ -19,12 +19,19 @@ export async function run(call: Call): Promise<Answer> {
   const keepMs = flagDuration(call, 'keep') ?? KEEP_MS;
 
   const aside = putDamagedAside(context);
+  const { endOrphans } = await import('../orchestrate/orphans.ts');
+  const orphans = await endOrphans(context);
   const swept = await sweep(context, () => true);
   const old = removeOldRuns(context, keepMs);
   const torn = sweepRecords(context);
 
   return sweptAnswer(
-    { ...swept, files: [...swept.files, ...old, ...torn], ...(aside === undefined ? {} : { aside }) },
+    {
+      ...swept,
+      processes: swept.processes + orphans.processes,
+      files: [...swept.files, ...old, ...torn],
+      ...(aside === undefined ? {} : { aside }),
+    },
     EXIT.ok,
     context.warnings,
   );

@@ -21,6 +21,7 @@ import { lookAtBreaker } from '../breaker-gate.ts';
 import type { Context } from '../context.ts';
 import { pooledKind } from '../coordination-memory/plan-streams.ts';
 import { execute, lockRun } from '../coordination-memory/run.ts';
+import { endOrphans } from './orphans.ts';
 import { planPrompt } from './plan-prompt.ts';
 
 /** What a report holds of an agent's output; all of it stays in its file. */
@@ -41,6 +42,9 @@ export async function orchestrate(
 ): Promise<OrchestrationReport> {
   const place = await enterQueue(call, context, wait);
   try {
+    const orphans = await endOrphans(context);
+    if (orphans.agents > 0)
+      call.err(`${call.program}: ${orphans.agents} agents of killed prompt runs were ended`);
     const { chosen, paths, plan } = await planPrompt(call, context, prompt);
     const ceilings = openCeilings({ mode: wantsCeiling(context.settings), env: call.env });
     const lock = lockRun(paths, context);

@@ -76,6 +76,11 @@ export async function planPrompt(call: Call, context: Context, prompt: string): 
   return { prompt, chosen, paths, plan };
 }
 
+/** Whether an epic was made for a prompt, by its name. */
+export function isPromptEpic(epic: string): boolean {
+  return /^prompt-\d{8}T\d{6}-[0-9a-f]{4}$/.test(epic);
+}
+
 /** `prompt-20260131T120000-1f3a`: no two prompts share their records. */
 function newEpic(nowMs: number): string {
   const stamp = new Date(nowMs)
