@@ -242,6 +242,8 @@ interface Tally {
   callersKilled: number;
   agentsKilled: number;
   calls: number;
+  /** The most agents that were in the pool at once, at any look. */
+  mostAgents: number;
 }
 
 /** One caller: submits the task until it is answered; now and then it is killed, as a user's shell may be. */
@@ -303,7 +305,7 @@ async function measureKills(): Promise<void> {
   writeFileSync(done, '');
   settings({ worker: { memory: '60MB', limit: '500MB', pool: { command: ['node', worker] } } });
   const chance = seeded(count('seed', flags.seed));
-  const tally: Tally = { answers: new Map(), callersKilled: 0, agentsKilled: 0, calls: 0 };
+  const tally: Tally = { answers: new Map(), callersKilled: 0, agentsKilled: 0, calls: 0, mostAgents: 0 };
   const startedMs = performance.now();
   let next = 0;
   const caller = async (): Promise<void> => {
@@ -317,6 +319,7 @@ async function measureKills(): Promise<void> {
     while (!isOver) {
       await sleep(400 + 1200 * chance());
       const pids = poolPids();
+      tally.mostAgents = Math.max(tally.mostAgents, pids.length);
       const pid = pids[Math.floor(chance() * pids.length)];
       if (pid === undefined) continue;
       try {
@@ -348,7 +351,8 @@ async function measureKills(): Promise<void> {
   for (const id of doubles) notes.push(`${id} was done as ${noncesOf(id).join(' and as ')}`);
   const twice = doubles.length;
   rows.push({
-    what: `${tasks} tasks, 4 agents, ${callers} callers`,
+    what: `${tasks} tasks, ${callers} callers`,
+    'agents at once': tally.mostAgents,
     processes: readFileSync(starts, 'utf8').split('\n').filter(Boolean).length,
     'time s': wallS,
     'callers killed': tally.callersKilled,

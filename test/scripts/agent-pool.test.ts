@@ -1,5 +1,5 @@
 /** Does agent-pool, called as its users call it, give each task to one agent, once, and never somebody else's answer? */
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { PoolState } from '../../lib/pool-model.ts';
@@ -138,6 +138,14 @@ describe('live agents', () => {
     call(lab, 'stop', '--all');
     expectNothingLeft(lab);
   }); // prettier-ignore
+
+  it('stop --all leaves no agent and no share either that only the ledger knows', () => {
+    const lab = makePool();
+    expect([call(lab, 'start').status, lab.leases().length, lab.processes().length]).toEqual([0, 1, 1]);
+    rmSync(join(lab.state, 'pool', 'pool.json'));
+    expect(call(lab, 'stop', '--all').status).toBe(0);
+    expect([lab.leases(), lab.processes()]).toEqual([[], []]);
+  });
 
   it('an agent whose caller is killed in mid-task is ended before the next one gets an answer', async () => {
     const lab = makePool('pool: { size: 1 }\n');

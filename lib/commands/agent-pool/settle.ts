@@ -161,13 +161,12 @@ export async function endAgent(pool: Pool, agent: PoolAgent): Promise<Ended> {
     if (now.task?.caller !== undefined && lives(pool, now.task.caller) !== false)
       return { pool: withAgent(state, { ...now, state: 'ready', keeper: undefined }), answer: undefined };
     if (now.task) takeDown(pool, now, unawaitedAnswer(pool, now), reason);
+    // Before it is forgotten: where we are killed in between, the next one who comes by ends it once more.
+    dropLeases(pool, [agent.leaseId]);
     return { pool: withoutAgent(state, agent.id), answer: agent.id };
   });
   // Only now: somebody who is killed in between must not have taken away what the next one still has to read.
-  if (gone !== undefined) {
-    dropLeases(pool, [agent.leaseId]);
-    removeAgentFolder(pool.stateDir, gone);
-  }
+  if (gone !== undefined) removeAgentFolder(pool.stateDir, gone);
   if (isOurs) {
     dropGroups(pool, new Set([agent.leaseId]));
     const nowMs = Date.now();

@@ -5,6 +5,7 @@ import { cleanText } from '../../names.ts';
 import type { Answer, LineValue } from '../../output/answer.ts';
 import type { PoolAgent, PoolState } from '../../pool-model.ts';
 import { withAgent } from '../../state/pool.ts';
+import { cleanPool } from './clean.ts';
 import { openPool } from './pool.ts';
 import { asStopping, endAgent, settlePool } from './settle.ts';
 
@@ -24,7 +25,8 @@ export async function run(call: Call): Promise<Answer> {
     return { pool: next, answer: chosen.map((agent) => asStopping(pool, agent, reason)) };
   });
   const ended = await Promise.all(stops.map((agent) => endAgent(pool, agent)));
-  await settlePool(pool, 'due');
+  // To clear the pool is to leave nothing: also what a killed caller had reserved and not yet written down.
+  await (isAll ? cleanPool(pool, 'due') : settlePool(pool, 'due'));
 
   const left = ended.reduce((sum, one) => sum + one.left, 0);
   return {
