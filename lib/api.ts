@@ -11,7 +11,7 @@ import {
 } from './commands/breaker-gate.ts';
 import { checkLeases } from './commands/leases.ts';
 import type { MemorySnapshot } from './model.ts';
-import type { Answer } from './output/answer.ts';
+import { oneLine, type Answer } from './output/answer.ts';
 import type { OrchestrationReport } from './output/orchestrate.ts';
 import { CLOSED, holdBreaker } from './policy/breaker.ts';
 import type { BreakerAnswer } from './policy/breaker-answer.ts';
@@ -172,7 +172,7 @@ export interface CircuitBreaker {
   readonly tryStart: (id: string) => Promise<BreakerAnswer>;
   /** `borne`: the machine did not run out of memory by it, whatever its exit code was. */
   readonly report: (id: string, end: 'borne' | { readonly outOfMemory: string }) => void;
-  /** Nothing starts any more, on the whole machine, until `close`, or for this long. */
+  /** Nothing starts any more, on the whole machine, until `close`, or for this long. @throws Failure (2) for what is no text or no time. */
   readonly open: (by: string, reason: string, forMs?: number) => void;
   readonly close: () => void;
 }
@@ -190,10 +190,15 @@ export async function getCircuitBreaker(options: ToolkitOptions = {}): Promise<C
       else reportMemoryEvent(context, end.outOfMemory);
     },
     open: (by, reason, forMs) => {
+      // From plain JavaScript anything may come, and what is written down is read by all.
+      if (![by, reason].every((text) => typeof text === 'string' && text.trim() !== ''))
+        throw new Failure('open(by, reason) needs two texts: who opens the breaker, and why');
+      if (forMs !== undefined && !(Number.isFinite(forMs) && forMs > 0))
+        throw new Failure(`open(by, reason, forMs): ${String(forMs)} is no time in milliseconds`);
       change(context, (state, { nowMs }) =>
         holdBreaker(state, {
-          by,
-          reason,
+          by: oneLine(by),
+          reason: oneLine(reason),
           sinceMs: nowMs,
           untilMs: forMs === undefined ? undefined : nowMs + forMs,
         }),

@@ -36,6 +36,12 @@ const left = (await pool.status()).answer.total_agents;
 
 const breaker = await getCircuitBreaker({ settings });
 const before = breaker.status().allowed;
+let odd;
+try {
+  breaker.open({ reason: 'no text' });
+} catch (error) {
+  odd = [error.exitCode, breaker.status().allowed];
+}
 breaker.open('test', 'a test', 60_000);
 const held = await breaker.tryStart('mine');
 let refused;
@@ -47,7 +53,7 @@ try {
 const preflight = await monitor.preflight();
 breaker.close();
 const after = (await breaker.tryStart('mine')).allowed;
-console.log(JSON.stringify({ report, lines, free, never, calm, goOn, abort, gone, before, held, refused, preflight, after, pool: [asked.exitCode, taken, given.exitCode, left] }));
+console.log(JSON.stringify({ report, lines, free, never, calm, goOn, abort, gone, before, odd, held, refused, preflight, after, pool: [asked.exitCode, taken, given.exitCode, left] }));
 `;
 
 it('answers a program that imports the built file as its scripts would', () => {
@@ -69,6 +75,7 @@ it('answers a program that imports the built file as its scripts would', () => {
     abort: { abort: true, reason: expect.stringMatching(/^LIMIT: Memory exceeded 32MB at /) as string },
     gone: { isRunning: false, processes: 0 },
     before: true,
+    odd: [2, true],
     held: { allowed: false, state: 'open' },
     refused: 75,
     preflight: { allowed: false, reason: expect.stringMatching(/a test/) as string },

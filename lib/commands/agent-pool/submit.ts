@@ -66,7 +66,9 @@ function kindOf(pool: Pool, agentId: string): string {
 
 /** The words of the call, else stdin. */
 async function readTask(call: Call): Promise<string> {
-  if (call.args.length > 0 && !(call.args.length === 1 && call.args[0] === '-')) return call.args.join(' ');
+  // A program that calls us hands over its words, whatever they are.
+  const isStdin = call.args.length === 0 || (call.args.length === 1 && call.args[0] === '-');
+  if (!isStdin || call.command !== 'submit') return call.args.join(' ');
   if (process.stdin.isTTY) throw new Failure('submit needs a task: as words, or on stdin');
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
