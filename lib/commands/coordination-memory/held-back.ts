@@ -5,16 +5,17 @@ import type { RunEvent } from '../../run-model.ts';
 import { readBlocked } from '../../state/epic.ts';
 import { loadLedger } from '../../state/ledger.ts';
 import type { EpicPaths } from '../../state/paths.ts';
+import type { Remains } from './remains.ts';
 
 /** The ledger is looked at this often for survivors. */
 const SURVIVORS_MS = 1000;
 
-/** `onGone` is called when a survivor has ended: nobody else ends what it left behind. */
+/** When a survivor has ended, `remains` ends what it left behind, and lets those go on that the dead run had halted: nobody else does. */
 export class HeldBack {
   readonly #stateDir: string;
   readonly #paths: EpicPaths;
   readonly #isAlive: (identity: ProcessIdentity) => boolean | undefined;
-  readonly #onGone: () => void;
+  readonly #remains: Pick<Remains, 'endSoon' | 'letGoOn'>;
   readonly #told = new Set<string>();
   #survivors: ReadonlySet<string> | undefined;
   #readMs = 0;
@@ -23,12 +24,12 @@ export class HeldBack {
     stateDir: string,
     paths: EpicPaths,
     isAlive: (identity: ProcessIdentity) => boolean | undefined,
-    onGone: () => void,
+    remains: Pick<Remains, 'endSoon' | 'letGoOn'>,
   ) {
     this.#stateDir = stateDir;
     this.#paths = paths;
     this.#isAlive = isAlive;
-    this.#onGone = onGone;
+    this.#remains = remains;
   }
 
   /** The keys held back; each is told once. */
@@ -42,10 +43,14 @@ export class HeldBack {
       paused.add(stream.key);
       this.#tell(`${stream.key} is paused: ${reason}`, nowMs, tell);
     }
-    return { paused, atWork: this.#readSurvivors(nowMs, tell) };
+    return { paused, atWork: this.#readSurvivors(paused, nowMs, tell) };
   }
 
-  #readSurvivors(nowMs: number, tell: (event: RunEvent) => void): ReadonlySet<string> {
+  #readSurvivors(
+    paused: ReadonlySet<string>,
+    nowMs: number,
+    tell: (event: RunEvent) => void,
+  ): ReadonlySet<string> {
     if (this.#survivors && (this.#survivors.size === 0 || nowMs - this.#readMs < SURVIVORS_MS))
       return this.#survivors;
     this.#readMs = nowMs;
@@ -67,7 +72,8 @@ export class HeldBack {
         tell,
       );
     }
-    if (survivors.length < (this.#survivors?.size ?? 0)) this.#onGone();
+    if (survivors.length < (this.#survivors?.size ?? 0)) this.#remains.endSoon();
+    this.#remains.letGoOn(survivors, ({ key, state }) => state === 'paused' || paused.has(key));
     this.#survivors = new Set(survivors.map(({ key }) => key));
     return this.#survivors;
   }

@@ -1,7 +1,13 @@
-/** Who ends what the agents of a killed run left behind? The next run: what is there when it begins, and what survivors leave later. */
+/** Who looks after what a killed run left behind? The next run: it ends what dead agents left, and lets go on who stands still. */
+import { signalMembers } from '../../act/signal-tree.ts';
 import { Failure } from '../../failure.ts';
+import type { Lease } from '../../model.ts';
+import { chooseToGoOn } from '../../policy/survivors.ts';
+import { readIdentity } from '../../probe/identity.ts';
+import { readProcessTable } from '../../probe/processes.ts';
 import type { RunEvent } from '../../run-model.ts';
 import type { EpicPaths } from '../../state/paths.ts';
+import { readAgents } from '../agents.ts';
 import type { Context } from '../context.ts';
 import { sweep } from '../sweep.ts';
 
@@ -12,6 +18,8 @@ export interface Remains {
   readonly endSoon: () => void;
   /** Every `endSoon` so far is over. */
   readonly ended: () => Promise<void>;
+  /** Of the agents whose run is dead one that it had halted goes on, if none else works; `isHeld`: a person holds it. */
+  readonly letGoOn: (survivors: readonly Lease[], isHeld: (lease: Lease) => boolean) => void;
 }
 
 /** Opens it for one epic of this project; `tell` hears how many processes went. */
@@ -36,5 +44,21 @@ export function openRemains(
       });
     },
     ended: () => last,
+    letGoOn: (leases, isHeld) => {
+      if (leases.length === 0) return;
+      const agents = readAgents(leases, context.liveness().isAlive, Date.now(), readProcessTable());
+      const goesOn = chooseToGoOn(
+        agents.map(({ lease, members }) => ({
+          id: lease.key,
+          sinceMs: lease.sinceMs,
+          isHalted: members.some(({ state }) => state === 'T'),
+          isHeld: isHeld(lease),
+          members,
+        })),
+      );
+      if (goesOn === undefined) return;
+      signalMembers(goesOn.members, (pid) => readIdentity(pid)?.startTicks, 'SIGCONT');
+      note(`${goesOn.id} goes on: the run that had halted it was killed`);
+    },
   };
 }

@@ -145,7 +145,7 @@ export async function execute(
   );
   const remains = openRemains(context, paths, say.onEvent);
   await remains.end();
-  const heldBack = new HeldBack(stateDir, paths, context.liveness().isAlive, remains.endSoon);
+  const heldBack = new HeldBack(stateDir, paths, context.liveness().isAlive, remains);
   const shownBudget = budgetBytes ?? Math.min(settings.totalMemoryLimitBytes, context.memory.totalBytes);
   // A plain copy: each look at process.env asks the system.
   const env = { ...call.env };
