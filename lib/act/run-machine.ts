@@ -56,13 +56,13 @@ export class RunMachine {
   readonly #overbooked = new Map<string, number>();
   #seen: Seen | undefined;
 
-  /** `isHeld`: whether a person holds this stream. */
-  constructor(world: MachineWorld, isHeld: (key: string) => boolean) {
+  /** `held`: the streams that a person holds. */
+  constructor(world: MachineWorld, held: () => ReadonlySet<string>) {
     const { engine, isForecast, onEvent, settings } = world;
     const isExpectedToFit = world.isExpectedToFit ?? (() => true);
     this.#world = world;
     this.#guard = new MachineGuard(settings.enabled ? settings.admission.floorBytes : 0);
-    this.#pauses = new RunPauses({ engine, onEvent, isHeld, mayGiveUp: isForecast, isExpectedToFit });
+    this.#pauses = new RunPauses({ engine, onEvent, held, mayGiveUp: isForecast, isExpectedToFit });
   }
 
   /** Whether some agent is halted until there is room. */

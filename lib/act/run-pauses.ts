@@ -8,8 +8,8 @@ import type { AttemptView, Engine } from './engine.ts';
 export interface PausesWorld {
   readonly engine: Engine;
   readonly onEvent: (event: RunEvent) => void;
-  /** Whether a person holds it: then it stays halted, and only a person lets it go on. */
-  readonly isHeld: (key: string) => boolean;
+  /** Whom a person holds: they stay halted, and only a person lets them go on. */
+  readonly held: () => ReadonlySet<string>;
   /** Whether it may be stopped for having been started too soon. */
   readonly mayGiveUp: (key: string) => boolean;
   /** Whether these are expected to stay within so much together, from now on. */
@@ -63,13 +63,16 @@ export class RunPauses {
 
   /** Halts or lets go on; answers what came of it. */
   step({ views, memory, keepBytes, budgetBytes, nowMs }: PausesLook): PausesDeed {
-    const live = views.filter(({ end }) => end === undefined);
-    for (const key of this.#halted.keys())
-      if (!live.some((view) => view.key === key)) this.#halted.delete(key);
-    const heldBytes = live.reduce((sum, { privateBytes }) => sum + privateBytes, 0);
+    const running = views.filter(({ end }) => end === undefined);
+    const heldBytes = running.reduce((sum, { privateBytes }) => sum + privateBytes, 0);
     const leftBytes = Math.min(memory.availableBytes - keepBytes, budgetBytes - heldBytes);
     // Nobody can grow that far within a look.
     if (this.#halted.size === 0 && leftBytes > FAR_BYTES) return NOTHING;
+    // What stands still because a person wants it to is that person's: it is no reason for the others to wait for it.
+    const held = this.#world.held();
+    const live = running.filter(({ key }) => !held.has(key) || this.#growth(key) > 0);
+    for (const key of this.#halted.keys())
+      if (!live.some((view) => view.key === key)) this.#halted.delete(key);
     const room = Math.max(1, heldBytes + leftBytes);
     const plan = planPauses({
       agents: live.map((view) => this.#factsOf(view, nowMs)),
@@ -83,7 +86,7 @@ export class RunPauses {
     }
     for (const key of plan.resume) {
       this.#halted.delete(key);
-      if (!this.#world.isHeld(key)) this.#world.engine.suspend(key, false);
+      this.#world.engine.suspend(key, false);
     }
     if (plan.pause.length + plan.resume.length > 0) {
       const deed =

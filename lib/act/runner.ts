@@ -85,7 +85,7 @@ export class Run {
     this.#world = world;
     this.#agents = new RunAgents(world, () => this.#machine.wasShort);
     this.#queue = new RunQueue(world, (key) => this.#agents.has(key));
-    this.#machine = new RunMachine(world, (key) => world.heldBack().paused.has(key));
+    this.#machine = new RunMachine(world, () => world.heldBack().paused);
     this.#startedMs = world.now();
   }
 

@@ -15,7 +15,7 @@ interface Held {
 }
 
 /** A machine of 4 GB of which 100 MB are kept, halting below 75 MB and stopping below 50 MB. */
-function open(isHeld: (key: string) => boolean = () => false, isForecast = true) {
+function open(held: ReadonlySet<string> = new Set(), isForecast = true) {
   const deeds: string[] = [];
   let agents: readonly Held[] = [];
   let availableMb = 4096;
@@ -39,7 +39,7 @@ function open(isHeld: (key: string) => boolean = () => false, isForecast = true)
       isForecast: () => isForecast,
       onEvent: () => undefined,
     },
-    isHeld,
+    () => held,
   );
   const look = (now: readonly Held[], leftMb: number): string => {
     agents = now;
@@ -108,7 +108,7 @@ describe('RunMachine.guard', () => {
   });
 
   it('never loses a halted one whose share was written: it goes on when there is room, however long that takes', () => {
-    const { look, machine } = open(() => false, false);
+    const { look, machine } = open(new Set(), false);
     look([OLD, { ...YOUNG, grewMb: 80 }], 120);
     for (let at = 0; at < 50; at += 1) expect(look([OLD, YOUNG], 120)).toBe('');
     expect(machine.isAnyHalted).toBe(true);
@@ -116,10 +116,21 @@ describe('RunMachine.guard', () => {
   });
 
   it('forgets a halted one that a person holds, and leaves it to that person', () => {
-    const { look, machine } = open((key) => key === 'young');
+    const { look, machine } = open(new Set(['young']));
     look([OLD, { ...YOUNG, grewMb: 80 }], 120);
     expect(look([OLD, YOUNG], 800)).toBe('');
     expect(machine.isAnyHalted).toBe(false);
+  });
+
+  it('lets the halted one go on when the only other one stands still because a person wants it to', () => {
+    const held = new Set<string>();
+    const { look } = open(held, false);
+    look([{ ...OLD, grewMb: 20 }, { ...YOUNG, grewMb: 80 }], 120); // prettier-ignore
+    held.add('old');
+    expect(look([OLD, YOUNG], 120)).toBe('go young');
+    expect(look([OLD, { ...YOUNG, grewMb: 40 }], 80)).toBe('');
+    held.clear();
+    expect(look([{ ...OLD, grewMb: 20 }, { ...YOUNG, grewMb: 40 }], 80)).toBe('halt young'); // prettier-ignore
   });
 
   it('stops one when what goes on fills the rest although the others are halted, for its own mistake once', () => {
