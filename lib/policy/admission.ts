@@ -67,13 +67,21 @@ const PROVING_MS = 10_000;
 const CAUTION_MS = 120_000;
 const RETRY_MS = { memory: 5000, slot: 2000, hold: 10_000 } as const;
 
+/** The facts of an admission. */
+export type AdmissionFacts = CapacityFacts & { nowMs: number; memoryOf: AdmissionMemory & PressureHold };
+
+/** What an admission looks at first; it stays the same for several requests as long as nothing is admitted. */
+export function admissionCapacity(facts: AdmissionFacts): Capacity {
+  return judgeCapacity({ ...facts, modeBefore: facts.memoryOf.mode });
+}
+
 /** The one rule of admission; pure, so that `plan`, `spawn`, `run` and a hook cannot disagree. */
 export function decideAdmission(
-  facts: CapacityFacts & { nowMs: number; memoryOf: AdmissionMemory & PressureHold },
+  facts: AdmissionFacts,
   request: AdmissionRequest,
+  capacity: Capacity = admissionCapacity(facts),
 ): AdmissionDecision {
   const { settings, nowMs } = facts;
-  const capacity = judgeCapacity({ ...facts, modeBefore: facts.memoryOf.mode });
   const holdSinceMs = settings.enabled ? judgeHold(facts, nowMs) : undefined;
   const pressureHoldMs = settings.enabled ? holdLeftMs(facts.memoryOf.pressureHoldUntilMs, nowMs) : 0;
   const proved = facts.leases.some(

@@ -52,9 +52,13 @@ export function sumCharges(leases: readonly CheckedLease[]): Charge {
   for (const checked of leases) {
     if (!counts(checked.life)) continue;
     const key = ownerKey(checked.lease);
-    groups.set(key, [...(groups.get(key) ?? []), checked]);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [checked]);
+    else group.push(checked);
   }
-  return [...groups.values()].map(chargeGroup).reduce(add, NOTHING);
+  let charge = NOTHING;
+  for (const group of groups.values()) charge = add(charge, chargeGroup(group));
+  return charge;
 }
 
 function ownerKey(lease: Lease): string {
@@ -80,10 +84,15 @@ function keyOf(identity: ProcessIdentity): string {
 }
 
 function chargeGroup(group: readonly CheckedLease[]): Charge {
-  const estimateBytes = group.reduce((sum, { lease }) => sum + lease.estimateBytes, 0);
-  const baseBytes = Math.min(...group.map(({ lease }) => lease.baseBytes));
-  const starting = group.every(({ lease }) => lease.state === 'starting');
-  const treeBytes = starting ? 0 : (group[0]?.treeBytes ?? 0);
+  let estimateBytes = 0;
+  let baseBytes = Infinity;
+  let areStarting = true;
+  for (const { lease } of group) {
+    estimateBytes += lease.estimateBytes;
+    baseBytes = Math.min(baseBytes, lease.baseBytes);
+    areStarting &&= lease.state === 'starting';
+  }
+  const treeBytes = areStarting ? 0 : (group[0]?.treeBytes ?? 0);
   const currentBytes = Math.max(0, treeBytes - baseBytes);
   return {
     currentBytes,

@@ -1,5 +1,4 @@
 /** How does a run reserve? Its leases in the machine-wide ledger, several decisions under one lock, changes written together. */
-import { randomUUID } from 'node:crypto';
 import type { AttemptView } from '../../act/engine.ts';
 import type { Answered } from '../../act/runner.ts';
 import { ensureDir } from '../../files.ts';
@@ -7,9 +6,9 @@ import { closeTicket, openTicket, type Liveness, type LockTicket } from '../../l
 import type { Lease, MemorySnapshot, ProcessIdentity, ProcessTable, Stream } from '../../model.ts';
 import type { Settings } from '../../settings-model.ts';
 import type { ModesOfRun, PlannedStream, RunEvent } from '../../run-model.ts';
-import { decideAdmission, isForAll } from '../../policy/admission.ts';
+import { admissionCapacity, decideAdmission, isForAll } from '../../policy/admission.ts';
 import { decideAlone, waitInstead } from '../../policy/beside.ts';
-import type { Budget } from '../../policy/capacity.ts';
+import type { Budget, Capacity } from '../../policy/capacity.ts';
 import { followMode, judgeMode } from '../../policy/mode.ts';
 import type { CheckedLease } from '../../policy/charge.ts';
 import { areApart } from '../../policy/queue.ts';
@@ -22,6 +21,7 @@ import {
   withoutLeases,
   type Ledger,
 } from '../../state/ledger.ts';
+import { newLeaseId } from '../../state/lease-id.ts';
 import { heldByBreaker } from '../../policy/breaker-answer.ts';
 import { askBreaker, returnProbe } from '../breaker-gate.ts';
 import { checkLeases } from '../leases.ts';
@@ -108,7 +108,7 @@ export class RunLedger {
       if (candidates.length === 0) return { ledger, answer: answers };
       this.#followMode(memory, before, nowMs);
       const breaker = { settings, memory, stateDir: () => stateDir, liveness: () => liveness };
-      const first = newTag();
+      const first = newLeaseId();
       const gate = askBreaker(breaker, { id: first, owner: liveness.self });
       if (!gate.allowed) {
         const decision = heldByBreaker({ settings, memory, leases, budget, memoryOf: ledger }, gate);
@@ -118,6 +118,7 @@ export class RunLedger {
         ? lookAhead(forecast, candidates, this.#own, { settings, memory, leases, budget, within })
         : undefined;
       leases = charged(leases, outlook?.charges);
+      let capacity: Capacity | undefined;
       for (const planned of candidates) {
         if (started.some((other) => areApart(other, planned.stream))) continue;
         const facts = { settings, memory, leases, budget, nowMs, memoryOf: ledger, within };
@@ -127,9 +128,9 @@ export class RunLedger {
         const free =
           planned.alone === true
             ? decideAlone(facts, requestOf(planned), within)
-            : decideAdmission(facts, requestOf(planned, answer));
+            : decideAdmission(facts, requestOf(planned, answer), (capacity ??= admissionCapacity(facts)));
         const decision = narrow === undefined ? free : waitInstead(free, narrow);
-        const tag = decision.decision !== 'admit' ? '' : started.length === 0 ? first : newTag();
+        const tag = decision.decision !== 'admit' ? '' : started.length === 0 ? first : newLeaseId();
         answers.push({ planned, tag, decision: asAsked(decision, planned, answer) });
         ledger = remember(ledger, decision.memory);
         // Without a slot there is none for those behind it either.
@@ -139,6 +140,7 @@ export class RunLedger {
         const lease = this.#lease(planned, tag, decision, nowMs);
         ledger = withLease(ledger, lease);
         leases = [...leases, { lease, life: 'live', treeBytes: undefined }];
+        capacity = undefined;
         const { alone = false, stream } = planned;
         this.#own.set(tag, {
           key: stream.key,
@@ -303,9 +305,4 @@ export class RunLedger {
     }
     return this.#table.table;
   }
-}
-
-/** 16 hexadecimal digits that no other lease has; from Node's store of chance, since asking the system takes 50 µs. */
-function newTag(): string {
-  return randomUUID().replaceAll('-', '').slice(0, 16);
 }

@@ -1,5 +1,4 @@
 /** How does a run give its streams to agents of the pool? As workers of its engine, under the shares of its own streams. */
-import { randomUUID } from 'node:crypto';
 import type { AttemptSpec, Worker } from '../../act/engine.ts';
 import { comeToRest } from '../../act/live-agent.ts';
 import { runTask, type TaskEnd } from '../../act/task.ts';
@@ -10,6 +9,7 @@ import { chooseEvicted, chooseFree, isFree, taskName } from '../../policy/pool.t
 import type { PoolAgent, PoolState } from '../../pool-model.ts';
 import type { PlannedStream } from '../../run-model.ts';
 import type { PooledKind } from '../../settings-model.ts';
+import { newLeaseId } from '../../state/lease-id.ts';
 import { removeAgentFolder, withAgent, withoutAgent } from '../../state/pool.ts';
 import { concludeTask } from '../agent-pool/claim.ts';
 import { linkOf } from '../agent-pool/hand-over.ts';
@@ -111,7 +111,7 @@ export class RunPool {
         return { pool: withAgent(state, agent), answer: { agent, isNew: false } };
       }
       const room = this.#evict(state, wanted);
-      const leaseId = randomUUID().replaceAll('-', '').slice(0, 16);
+      const leaseId = newLeaseId();
       const { estimateBytes, limitBytes } = spec;
       const id = newId(pool, room);
       const agent = newAgent(id, plan, leaseId, estimateBytes, limitBytes, pool.liveness.self);
