@@ -116,22 +116,19 @@ export function readUsed(path: string, usedMs: number): Buffer | undefined {
     const bytes = Buffer.allocUnsafe(size);
     let end = 0;
     for (let more = 1; end < size && more > 0; end += more) more = readSync(fd, bytes, end, size - end, end);
-    noteUse(fd, usedMs, mtimeMs);
+    try {
+      // By the descriptor: at the path there may be another file by now, whose times are not ours.
+      futimesSync(fd, usedMs / 1000, mtimeMs / 1000);
+    } catch (error) {
+      // Where nothing may be written, nothing is noted.
+      if (!['EROFS', 'EPERM', 'EACCES'].includes(errorCode(error) ?? '')) throw error;
+    }
     return end === size ? bytes : bytes.subarray(0, end);
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return undefined;
     throw fileFailure('read', path, error);
   } finally {
     if (fd !== undefined) closeSync(fd);
-  }
-}
-
-/** By the descriptor: at the path there may be another file by now, whose times are not ours. Where nothing may be written, nothing is noted. */
-function noteUse(fd: number, usedMs: number, modifiedMs: number): void {
-  try {
-    futimesSync(fd, usedMs / 1000, modifiedMs / 1000);
-  } catch (error) {
-    if (!['EROFS', 'EPERM', 'EACCES'].includes(errorCode(error) ?? '')) throw error;
   }
 }
 

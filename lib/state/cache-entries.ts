@@ -166,7 +166,7 @@ function unpackEntry(bytes: Buffer): EntryContent | undefined {
   const value = bytes.subarray(end + 1);
   if (sha256 === undefined)
     return value.length === 0 ? { createdMs, expiresMs, value: undefined } : undefined;
-  return digestOf(value) === sha256 ? { createdMs, expiresMs, value } : undefined;
+  return hash('sha256', value) === sha256 ? { createdMs, expiresMs, value } : undefined;
 }
 
 function parseHeader(

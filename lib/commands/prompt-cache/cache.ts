@@ -56,7 +56,9 @@ export function getEntry(world: CacheWorld, key: string | Uint8Array): CacheAnsw
   try {
     if (found.state === 'damaged') countEvent(dir, 'damaged', nowMs);
     countEvent(dir, answer.found ? 'hits' : 'misses', nowMs);
-    sweepIfDue(world, dir, nowMs);
+    // Where nothing was ever set there is nothing to sweep.
+    if (isSweepDue(readSwept(dir) ?? nowMs, nowMs, world.settings.promptCache))
+      sweepUnlessBusy(world, dir, nowMs);
   } catch (error) {
     // Where nothing can be written (a full disk, a read-only one) what was read is good all the same.
     if (!(error instanceof Failure)) throw error;
@@ -162,12 +164,9 @@ function remove(
 }
 
 /** At most one sweep in each interval, by one process; who meets a held lock leaves it to others. */
-function sweepIfDue(world: CacheWorld, dir: string, nowMs: number): void {
-  const { promptCache } = world.settings;
-  // Where nothing was ever set there is nothing to sweep.
-  if (!isSweepDue(readSwept(dir) ?? nowMs, nowMs, promptCache)) return;
+function sweepUnlessBusy(world: CacheWorld, dir: string, nowMs: number): void {
   tryChangeEntries(dir, world.liveness(), () => {
-    if (isSweepDue(readSwept(dir) ?? nowMs, nowMs, promptCache)) sweepLocked(dir, nowMs);
+    if (isSweepDue(readSwept(dir) ?? nowMs, nowMs, world.settings.promptCache)) sweepLocked(dir, nowMs);
   });
 }
 
