@@ -109,6 +109,8 @@ export function openLocalEngine(
           ceilingKills,
           ceilingReached: group && ceilingKills ? reachedCeiling(group) : undefined,
         };
+        // It lives on for others: one that was halted after its last word would stand still for ever.
+        if (worker.giveBack) signalMembers(processesOf(attempt), startTicksOf, 'SIGCONT');
         wake?.();
       });
       return { pid: worker.pid, startTicks: sampler.startOf(worker.tag) };
