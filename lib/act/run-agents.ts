@@ -225,6 +225,15 @@ export class RunAgents {
     return unending;
   }
 
+  /** Gives back the shares of those of whom nothing is left, though nobody recorded their end. */
+  forget(keys: readonly string[]): void {
+    for (const key of keys) {
+      const agent = this.#agents.get(key);
+      this.#agents.delete(key);
+      if (agent) this.#world.released(agent.tag);
+    }
+  }
+
   /** Records an attempt that ended, or that could not be started. */
   keep(result: AttemptResult): void {
     const agent = this.#agents.get(result.key);

@@ -112,7 +112,7 @@ export class Run {
         await engine.nextChange(this.#sleepMs(views, nowMs));
       }
     } catch (error) {
-      await endAll(engine, this.#world.settings.cleanupTimeoutMs, now);
+      this.#agents.forget(await endAll(engine, this.#world.settings.cleanupTimeoutMs, now));
       throw error;
     } finally {
       engine.close();

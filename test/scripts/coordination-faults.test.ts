@@ -262,11 +262,12 @@ describe('a full disk', () => {
     const ended = inMountSpace(
       context as TestContext,
       lab,
-      `${mount} && $CM e run ${STREAMS.join(' ')} --set memory_management.cleanup_timeout=2 > ../out 2> ../err; echo "code $?"; cut -f 10,12 .claude-pm/runs/e/joblog.tsv`,
+      `${mount} && $CM e run ${STREAMS.join(' ')} --set memory_management.cleanup_timeout=2 > ../out 2> ../err; echo "code $?"; ls -A "$STATE" > ../state; cut -f 10,12 .claude-pm/runs/e/joblog.tsv`,
     );
     expect(ended.stdout).toMatch(/^code 2\nKey\tOutcome\ne\/0\/FIRST\tdone\n/);
     expectFault({ status: 2, stderr: lab.read('err') }, 2, /the disk is full: free some space and call again/);
-    expect([lab.read('after'), lab.processes()]).toEqual(['', []]);
+    expect([lab.read('after'), lab.processes(), lab.leases()]).toEqual(['', [], []]);
+    expect(lab.read('state')).not.toMatch(/lock|tmp/);
     expect(existsSync(join(lab.project, '.claude-pm'))).toBe(false);
   }); // prettier-ignore
 });

@@ -234,12 +234,16 @@ export async function execute(
   } finally {
     release();
     await pool?.close();
-    ledger.flush(Date.now(), true);
-    ledger.close();
     history.close();
-    memoryProbe.close();
-    await records.close();
-    await say.close();
+    try {
+      // On a full disk it fails, and still nothing else must stay open or lie about.
+      ledger.flush(Date.now(), true);
+    } finally {
+      ledger.close();
+      memoryProbe.close();
+      await records.close();
+      await say.close();
+    }
   }
 }
 
