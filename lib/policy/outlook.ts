@@ -24,7 +24,7 @@ export interface ForecastSettings {
 }
 
 /** How much of the skewness counts: a sum in which one rare giant hides needs more than its variance says (Cornish and Fisher). */
-const SKEW_WEIGHT = 0.4;
+export const SKEW_WEIGHT = 0.4;
 /** Cells of time: fine at first, coarse towards the end of the longest run that is possible; where starts are planned, equal ones. */
 const CELLS = 32;
 const PACK_CELLS = 64;

@@ -43,17 +43,17 @@ export function lookAhead(
   const slots = Math.max(1, facts.settings.maxConcurrentAgents - own.length);
   // With a place for one there is no need to know what the twenty behind it are.
   const next = candidates.slice(0, slots);
-  const ample = next.every((planned) => forecast.knows(planned))
-    ? forecast.inAmpleRoom(facts, running, next.map(toStart))
+  const withoutCharges = (): CapacityFacts => ({
+    ...facts,
+    leases: charged(facts.leases, new Map(own.map(([id]) => [id, 0]))),
+  });
+  const short = next.every((planned) => forecast.knows(planned))
+    ? forecast.inShort(facts, running, next.map(toStart), withoutCharges)
     : undefined;
-  if (ample) return { answers: new Map(ample.map((answer) => [answer.key, answer])), charges: new Map() };
+  if (short) return { answers: new Map(short.map((answer) => [answer.key, answer])), charges: new Map() };
   const known = candidates.filter((planned) => forecast.knows(planned));
   if (known.length === 0) return undefined;
-  const { answers, charges } = forecast.look(
-    { ...facts, leases: charged(facts.leases, new Map(own.map(([id]) => [id, 0]))) },
-    running,
-    known.map(toStart),
-  );
+  const { answers, charges } = forecast.look(withoutCharges(), running, known.map(toStart));
   return {
     answers: new Map(answers.map((answer) => [answer.key, answer])),
     charges: new Map(own.map(([id, { key }]) => [id, charges.get(key) ?? 0])),

@@ -2,7 +2,14 @@
 import type { AttemptView } from '../../act/engine.ts';
 import type { AttemptResult } from '../../model.ts';
 import type { PlannedStream } from '../../run-model.ts';
-import { boundOf, rememberMost } from '../../policy/ample.ts';
+import {
+  boundOf,
+  peakMoments,
+  plusMoments,
+  pooledBytes,
+  rememberMost,
+  rememberPeaks,
+} from '../../policy/ample.ts';
 import { judgeCapacity, type CapacityFacts } from '../../policy/capacity.ts';
 import {
   compileRun,
@@ -48,6 +55,17 @@ const OWN_KIND_COUNTS = 3;
 const LEAST_AGE_MS = 50;
 /** With room for the most that all were ever seen to hold, forecasts are made this often, for what others may have meanwhile. */
 const AMPLE_MS = 2000;
+/** After a forecast, for this long, what ends makes room by the peaks that are usual: short agents end every few milliseconds. */
+const MOMENT_MS = 100;
+
+/** What one that is to start adds, and whether it may. */
+interface Need {
+  readonly bytes: number;
+  readonly starts: boolean;
+}
+
+/** A task of which the course does not matter. */
+type Level = Omit<ForecastTask, 'halfBytes'>;
 
 /** The forecasts of one run. */
 export class RunForecast {
@@ -62,6 +80,7 @@ export class RunForecast {
   /** The pool of one that is to start, by kind; made anew at every look. */
   #fresh = new Map<string, CompiledRun[]>();
   readonly #mostOf = rememberMost();
+  readonly #peaksOf = rememberPeaks();
   /** The last forecast: when, and what it expected of an agent of a kind that is to start. */
   #last: { readonly atMs: number; readonly peaks: ReadonlyMap<string, number> } | undefined;
 
@@ -144,41 +163,73 @@ export class RunForecast {
   }
 
   /**
-   * Where all that may start fit with the most that was ever seen beside what everybody has been promised: answers for these
-   * alone, made from so little that every start can pay for it; a forecast takes a millisecond. undefined: make one.
+   * Answers that are made from so little that every start can pay for them, where a forecast takes some milliseconds: all that
+   * may start fit with the most that was ever seen beside what everybody has been promised; or the last forecast was made a
+   * moment ago, and whoever fits starts even if everybody had its usual peak at the same time. undefined: make a forecast.
    */
-  inAmpleRoom(
+  inShort(
     facts: CapacityFacts,
     running: readonly ForecastAgent[],
     starting: readonly ForecastAgent[],
+    withoutCharges: () => CapacityFacts,
   ): readonly ForecastAnswer[] | undefined {
-    const { settings, memory } = facts;
     const last = this.#last;
-    const { atMs } = memory;
+    const { atMs } = facts.memory;
     if (last === undefined || atMs < last.atMs || atMs - last.atMs >= AMPLE_MS) return undefined;
+    const levels = starting.map((agent) => this.#levelOf(agent));
+    // As long as little is known, what is configured counts as well: the forecast says how much.
+    if (levels.some(({ past }) => knownRuns(past) < ENOUGH_RUNS)) return undefined;
+    const needs =
+      this.#byMost(facts, running, levels) ??
+      (atMs - last.atMs < MOMENT_MS ? this.#byPeaks(withoutCharges(), running, levels) : undefined);
+    return needs?.map(({ bytes, starts }, at): ForecastAnswer => {
+      const agent = starting[at];
+      return {
+        key: levels[at]?.key ?? '',
+        decision: starts ? 'start' : 'wait',
+        marginalBytes: bytes,
+        peakBytes: (agent && last.peaks.get(kindOf(agent.planned))) ?? bytes,
+        reason: starts ? 'there is room for the peaks of all' : 'there is no room for the peaks of all',
+      };
+    });
+  }
+
+  #byMost(
+    facts: CapacityFacts,
+    running: readonly ForecastAgent[],
+    levels: readonly Level[],
+  ): Need[] | undefined {
+    const { settings, memory } = facts;
     const roomBytes = judgeCapacity(facts).rooms[0]?.headroomBytes ?? 0;
     // What it would be if our own agents held as much as there is room for.
     const priorBytes = Math.min(settings.memoryPerAgentBytes, memory.totalBytes * PRIOR_SHARE);
     const rules = { caution: CAUTION, priorBytes };
-    let neededBytes = 0;
-    for (const agent of running)
+    const needs = levels.map((level) => ({
+      bytes: Math.round(boundOf(level, this.#mostOf, rules)),
+      starts: true,
+    }));
+    let neededBytes = needs.reduce((sum, { bytes }) => sum + bytes, 0);
+    for (const agent of running) {
+      if (neededBytes > roomBytes) return undefined;
       neededBytes += boundOf(this.#levelOf(agent), this.#mostOf, rules) - (agent.view?.privateBytes ?? 0);
-    const answers: ForecastAnswer[] = [];
-    for (const agent of starting) {
-      const level = this.#levelOf(agent);
-      // As long as little is known, what is configured counts as well: the forecast says how much.
-      if (knownRuns(level.past) < ENOUGH_RUNS) return undefined;
-      const most = Math.round(boundOf(level, this.#mostOf, rules));
-      neededBytes += most;
-      answers.push({
-        key: level.key,
-        decision: 'start',
-        marginalBytes: most,
-        peakBytes: last.peaks.get(kindOf(agent.planned)) ?? most,
-        reason: 'there is room for the most that any like it was seen to hold',
-      });
     }
-    return neededBytes > roomBytes ? undefined : answers;
+    return neededBytes > roomBytes ? undefined : needs;
+  }
+
+  #byPeaks(facts: CapacityFacts, running: readonly ForecastAgent[], levels: readonly Level[]): Need[] {
+    const heldBytes = running.reduce((sum, { view }) => sum + (view?.privateBytes ?? 0), 0);
+    const roomBytes = heldBytes + (judgeCapacity(facts).rooms[0]?.headroomBytes ?? 0);
+    let pool = running
+      .map((agent) => peakMoments(this.#levelOf(agent), this.#peaksOf))
+      .reduce(plusMoments, { mean: 0, square: 0, most: 0 });
+    return levels.map((level) => {
+      const before = pooledBytes(pool, CAUTION);
+      const more = plusMoments(pool, peakMoments(level, this.#peaksOf));
+      const after = pooledBytes(more, CAUTION);
+      const starts = after <= roomBytes;
+      if (starts) pool = more;
+      return { bytes: Math.round(after - before), starts };
+    });
   }
 
   /** One that is to start; as long as little is known of its like it may as well need what is configured, for as long as the oldest runs. */
@@ -205,7 +256,7 @@ export class RunForecast {
   }
 
   /** What can be said of it without its course. */
-  #levelOf({ planned, view }: ForecastAgent): Omit<ForecastTask, 'halfBytes'> {
+  #levelOf({ planned, view }: ForecastAgent): Level {
     const key = planned.stream.key;
     const kind = kindOf(planned);
     const past = { stream: this.#ofStream(planned), kind: this.#runsOf(kind), others: this.#othersOf(kind) };
