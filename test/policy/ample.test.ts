@@ -1,7 +1,14 @@
 /** Is a forecast left out only where it would have let everybody start? */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { boundOf, rememberMost } from '../../lib/policy/ample.ts';
+import {
+  boundOf,
+  peakMoments,
+  plusMoments,
+  pooledBytes,
+  rememberMost,
+  rememberPeaks,
+} from '../../lib/policy/ample.ts';
 import { compileRun, heldAt, type CompiledRun, type ForecastTask } from '../../lib/policy/forecast.ts';
 import { forecastAdmission } from '../../lib/policy/outlook.ts';
 import { MIB } from '../../lib/units.ts';
@@ -55,3 +62,25 @@ it('bounds every forecast: with room for the bounds all start, and never more is
     { numRuns: 400 },
   );
 });
+
+it('by their peaks fresh ones are never forecast to need more, and one that holds more than any like it is what it holds and more', () => {
+  const FLAT = compileRun({ profile: [{ untilMs: 1000, bytes: MIB }], isCensored: false }) ?? expect.fail('no run');
+  const NOBODY = { mean: 0, square: 0, most: 0 };
+  fc.assert(
+    fc.property(tasks(5, 0), fc.double({ min: 0, max: 3, noNaN: true }), (candidates, caution) => {
+      const peaksOf = rememberPeaks();
+      const known = candidates.map((task) => {
+        const kind = Array.from({ length: 10 }, (_, at) => ({ ...(task.past.kind[at % task.past.kind.length] ?? FLAT), isCensored: false }));
+        return { ...task, peakBytes: 0, past: { ...task.past, stream: [], kind } };
+      });
+      const pool = known.map((task) => peakMoments(task, peaksOf)).reduce(plusMoments, NOBODY);
+      const budgetBytes = pooledBytes(pool, caution);
+      const settings = { caution, priorBytes: 0 };
+      const { answers } = forecastAdmission({ running: [], candidates: known, budgetBytes: budgetBytes + 1, settings });
+      expect(answers.every(({ decision }) => decision === 'start')).toBe(true);
+    }),
+    { numRuns: 200 },
+  );
+  const large = { key: 'a', ageMs: 9, currentBytes: 100 * MIB, peakBytes: 100 * MIB, past: { stream: [], kind: [], others: [] } };
+  expect(Math.round(peakMoments(large, rememberPeaks()).mean / MIB)).toBe(125);
+}); // prettier-ignore

@@ -55,8 +55,11 @@ const OWN_KIND_COUNTS = 3;
 const LEAST_AGE_MS = 50;
 /** With room for the most that all were ever seen to hold, forecasts are made this often, for what others may have meanwhile. */
 const AMPLE_MS = 2000;
-/** After a forecast, for this long, what ends makes room by the peaks that are usual: short agents end every few milliseconds. */
-const MOMENT_MS = 100;
+/**
+ * After a forecast, for this long an agent in it, what ends makes room by the peaks that are usual: short agents end every few
+ * milliseconds, and a forecast takes a tenth of a millisecond an agent.
+ */
+const MOMENT_MS = 3;
 
 /** What one that is to start adds, and whether it may. */
 interface Need {
@@ -181,7 +184,9 @@ export class RunForecast {
     if (levels.some(({ past }) => knownRuns(past) < ENOUGH_RUNS)) return undefined;
     const needs =
       this.#byMost(facts, running, levels) ??
-      (atMs - last.atMs < MOMENT_MS ? this.#byPeaks(withoutCharges(), running, levels) : undefined);
+      (atMs - last.atMs < MOMENT_MS * (running.length + levels.length)
+        ? this.#byPeaks(withoutCharges(), running, levels)
+        : undefined);
     return needs?.map(({ bytes, starts }, at): ForecastAnswer => {
       const agent = starting[at];
       return {
