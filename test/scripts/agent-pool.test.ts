@@ -242,6 +242,20 @@ describe('places', () => {
 }); // prettier-ignore
 
 describe('run --pool', () => {
+  it('a run that is killed leaves its agent to others as soon as it has answered, without the share of its stream', async () => {
+    const lab = makePool('pool: { size: 1 }\n');
+    const file = streamsFile(lab, [{ id: 'A', issue: 1, kind: 'w', prompt: 'sleep 900' }]);
+    const run = lab.start('coordination-memory', ['e', 'run', '--streams', file, '--pool', '--json'], { env: ROOM });
+    await waitFor(() => begun(lab).length === 1 && lab.leases().some(({ state }) => state === 'running'), 'the stream at work');
+    run.child.kill('SIGKILL');
+    await run.ended;
+    const [agent] = pool(lab).agents;
+    await waitFor(() => readFileSync(join(lab.state, 'pool', 'agents', agent?.id ?? '', 'stdout.log'), 'utf8') !== '', 'its answer');
+    expect(valuesOf(call(lab, 'cleanup'))).toMatchObject({ ended: '0', total_agents: '1' });
+    expect(lab.leases().map(({ key }) => key)).toEqual([`pool/w/${agent?.id ?? ''}`]);
+    expect(call(lab, 'stop', '--all').status).toBe(0);
+  }); // prettier-ignore
+
   it('gives streams of a kind to agents that are reused, with their output and their outcome', async () => {
     const lab = makePool('pool: { size: 2 }\n');
     const file = streamsFile(lab, [

@@ -113,12 +113,24 @@ export function raiseCharge(pool: Pool, memory: MemorySnapshot, agent: PoolAgent
   });
 }
 
-/** From now on it is charged with this: an idle one with what it holds, so that others may have what it was promised beyond that. */
+/**
+ * From now on it is charged with this: an idle one with what it holds, so that others may have what it was promised beyond that.
+ * The share of a stream that it worked on for a run that was killed goes: else it would pass for being at work for as long as it lives.
+ */
 export function setCharge(pool: Pool, agent: PoolAgent, chargeBytes: number): void {
-  updateLedger(pool.stateDir, pool.liveness, (ledger) => ({
-    ledger: withLease(ledger, leaseOf(agent, chargeBytes, Date.now())),
-    answer: undefined,
-  }));
+  const { isAlive } = pool.liveness;
+  const key = agent.process && identityKey(agent.process);
+  const isLeftBehind = ({ id, owner, runner }: Lease): boolean =>
+    id !== agent.leaseId &&
+    owner !== undefined &&
+    identityKey(owner) === key &&
+    runner !== undefined &&
+    isAlive(runner) === false;
+  updateLedger(pool.stateDir, pool.liveness, (ledger) => {
+    const leftBehind = new Set(ledger.leases.filter(isLeftBehind).map(({ id }) => id));
+    const next = withLease(ledger, leaseOf(agent, chargeBytes, Date.now()));
+    return { ledger: leftBehind.size === 0 ? next : withoutLeases(next, leftBehind), answer: undefined };
+  });
 }
 
 export function dropLeases(pool: Pool, ids: readonly string[]): void {
