@@ -139,6 +139,20 @@ describe('live agents', () => {
     expectNothingLeft(lab);
   }); // prettier-ignore
 
+  it('tell their caller the answer also where its end cannot be written down, and are freed by the next one', async () => {
+    const lab = makePool();
+    const path = join(lab.state, 'pool', 'pool.json');
+    const caller = start(lab, 'submit', '--raw', 'sleep 700');
+    await waitFor(() => begun(lab).length === 1, 'the task at work');
+    const before = readFileSync(path, 'utf8');
+    writeFileSync(path, '{"version":99}');
+    const ended = await caller.ended;
+    expect([ended.status, ended.stdout, ended.stderr]).toEqual([0, expect.stringMatching(/^\d+ sleep 700\n$/), expect.stringMatching(/^agent-\w+ is not free yet: /)]);
+    writeFileSync(path, before);
+    expect(call(lab, 'submit', '--raw', 'next').stdout).toBe(ended.stdout.replace('sleep 700', 'next'));
+    expect(call(lab, 'stop', '--all').status).toBe(0);
+  }); // prettier-ignore
+
   it('stop --all leaves no agent and no share either that only the ledger knows', () => {
     const lab = makePool();
     expect([call(lab, 'start').status, lab.leases().length, lab.processes().length]).toEqual([0, 1, 1]);

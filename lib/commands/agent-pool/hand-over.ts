@@ -8,7 +8,7 @@ import type { KeptAnswer, PoolAgent, TaskAnswer } from '../../pool-model.ts';
 import { withAgent } from '../../state/pool.ts';
 import { formatDuration } from '../../units.ts';
 import { readMachineMemory } from '../context.ts';
-import { claimAgent, concludeAndEnd, type TaskAsk } from './claim.ts';
+import { claimAgent, concludeAndEnd, type TaskAsk, type TaskResult } from './claim.ts';
 import { bringUp } from './launch.ts';
 import { lives, type Pool } from './pool.ts';
 import { endAgent, settlePool } from './settle.ts';
@@ -172,7 +172,7 @@ async function attend(
     const peakBytes = watch.peakBytes();
     if (end.end === 'answered') {
       const outcome = end.answer.ok ? 'answered' : 'failed';
-      await concludeAndEnd(pool, agent.id, {
+      await conclude(pool, agent.id, {
         outcome,
         answer: end.answer,
         look,
@@ -189,7 +189,7 @@ async function attend(
         : end.isClean
           ? undefined
           : (overLimit ?? 'its task was given up');
-    await concludeAndEnd(pool, agent.id, { outcome, answer: undefined, look, peakBytes, endReason });
+    await conclude(pool, agent.id, { outcome, answer: undefined, look, peakBytes, endReason });
     const after = formatDuration(ms);
     if (outcome === 'over-limit') return { outcome, reason: overLimit ?? '', agent: agent.id, attempts };
     if (outcome === 'died')
@@ -199,6 +199,16 @@ async function attend(
     return { outcome: 'timeout', reason: `no answer within ${after}`, agent: agent.id, attempts };
   } finally {
     watch.close();
+  }
+}
+
+/** How a task ended is told to its caller also where it cannot be written down (a full disk): whoever comes by next sees to that. */
+async function conclude(pool: Pool, id: string, result: TaskResult): Promise<void> {
+  try {
+    await concludeAndEnd(pool, id, result);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    pool.say(`${id} is not free yet: ${error.message}`);
   }
 }
 
@@ -219,6 +229,6 @@ async function detach(pool: Pool, agent: PoolAgent, { text, isStopped }: HandOve
   }
   const endReason = 'its task could not be handed over';
   const rest = { outcome: 'died' as const, answer: undefined, look: undefined, peakBytes: undefined };
-  await concludeAndEnd(pool, agent.id, { ...rest, endReason });
+  await conclude(pool, agent.id, { ...rest, endReason });
   return { outcome: 'died', reason: `${agent.id}: ${endReason}`, agent: agent.id, attempts: 1 };
 }
