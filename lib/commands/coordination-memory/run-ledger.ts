@@ -24,6 +24,7 @@ import {
 import { newLeaseId } from '../../state/lease-id.ts';
 import { heldByBreaker } from '../../policy/breaker-answer.ts';
 import { askBreaker, returnProbe } from '../breaker-gate.ts';
+import { readIdleLeases } from '../idle-pool.ts';
 import { checkLeases } from '../leases.ts';
 import { asAsked, charged, lookAhead, requestOf, withCharges, type Own } from './run-charges.ts';
 import type { RunForecast } from './run-forecast.ts';
@@ -127,7 +128,7 @@ export class RunLedger {
         const narrow = this.#narrowReason(atMost) ?? later;
         const free =
           planned.alone === true
-            ? decideAlone(facts, requestOf(planned), within)
+            ? decideAlone(facts, requestOf(planned), { within, idle: readIdleLeases(stateDir) })
             : decideAdmission(facts, requestOf(planned, answer), (capacity ??= admissionCapacity(facts)));
         const decision = narrow === undefined ? free : waitInstead(free, narrow);
         const tag = decision.decision !== 'admit' ? '' : started.length === 0 ? first : newLeaseId();

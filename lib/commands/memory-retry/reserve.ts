@@ -13,6 +13,7 @@ import { readProcessTable } from '../../probe/processes.ts';
 import { remember, updateLedger, withLease, withoutLeases, type Ledger } from '../../state/ledger.ts';
 import { askBreaker, keepProbe, reportMemoryEvent, reportProbe, returnProbe } from '../breaker-gate.ts';
 import type { Context } from '../context.ts';
+import { readIdleLeases } from '../idle-pool.ts';
 import { checkLeases } from '../leases.ts';
 
 /** What an attempt asks for. */
@@ -67,7 +68,9 @@ export function tryReserve(context: Context, memory: MemorySnapshot, ask: Ask): 
       const asked = askBreaker(world, { id, owner: liveness.self });
       const isProbe = asked.allowed && asked.probe;
       const decide = (): AdmissionDecision =>
-        ask.alone ? decideAlone(facts, ask, undefined) : decideAdmission(facts, ask);
+        ask.alone
+          ? decideAlone(facts, ask, { within: undefined, idle: readIdleLeases(context.stateDir()) })
+          : decideAdmission(facts, ask);
       const decision = asked.allowed ? decide() : heldByBreaker(facts, asked);
       const next = remember(ledger, decision.memory);
       if (decision.decision !== 'admit') return { ledger: next, answer: { isProbe, decision } };
