@@ -11,6 +11,7 @@ import { readProcessTable, readTag } from '../probe/processes.ts';
 import type { Handler, HandlerEnd } from './handlers.ts';
 import { TAG_VARIABLE } from './local-engine.ts';
 import { openTreeStop } from './signal-tree.ts';
+import { givePriority } from './priority.ts';
 
 export interface CommandSpec {
   readonly name: string;
@@ -51,6 +52,7 @@ async function runCommand(spec: CommandSpec, signal: AbortSignal): Promise<Handl
   const ended = endOf(child);
   const closed = new Promise((resolve) => child.once('close', resolve));
   if (pid === undefined) return ended;
+  givePriority(pid);
   const startTicks = readIdentity(pid)?.startTicks;
 
   const first = await Promise.race([ended, aborted(signal)]);

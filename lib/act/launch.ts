@@ -6,6 +6,7 @@ import { readExecutable } from '../probe/executable.ts';
 import type { GroupHandle } from './ceiling-group.ts';
 import { settleIn, type Ceilings } from './ceiling.ts';
 import type { AttemptSpec } from './engine.ts';
+import { givePriority } from './priority.ts';
 
 /** The program that an attempt names, for messages. */
 export function programOf({ command }: AttemptSpec): string {
@@ -54,6 +55,7 @@ export function launch(
     });
     // A program that is not there is told by an event; without a listener it would be our crash.
     child.on('error', () => undefined);
+    if (child.pid !== undefined) givePriority(child.pid);
     if (child.pid !== undefined) settleIn(child.pid, ceilings, { group, words: wrapped }, command);
     return { child, group };
   } catch (error) {

@@ -10,6 +10,7 @@ import { readIdentity } from '../probe/identity.ts';
 import { wholeCharacters } from '../probe/log-tail.ts';
 import { openTreeSampler, type TreeSample } from '../probe/sampler.ts';
 import { openTreeStop, type TreeStop } from './signal-tree.ts';
+import { givePriority, raisePriority } from './priority.ts';
 
 export interface WatchOptions {
   readonly env: NodeJS.ProcessEnv;
@@ -108,7 +109,10 @@ function start(
 ): ChildProcess | { readonly startError: string } {
   const [program = '', ...rest] = words;
   try {
-    return spawn(program, rest, { cwd, env, stdio: ['inherit', 'inherit', 'pipe'] });
+    raisePriority();
+    const child = spawn(program, rest, { cwd, env, stdio: ['inherit', 'inherit', 'pipe'] });
+    if (child.pid !== undefined) givePriority(child.pid);
+    return child;
   } catch (error) {
     // Out of memory for a process it throws, where other errors come as an event.
     const code = errorCode(error);

@@ -1,6 +1,7 @@
 /** coordination-memory EPIC run: the main job. Settings, facts, plan, the loop, words, exit code. */
 import { openCeilings, type Ceilings } from '../../act/ceiling.ts';
 import { openLocalEngine, TAG_VARIABLE } from '../../act/local-engine.ts';
+import { raisePriority } from '../../act/priority.ts';
 import { Run } from '../../act/runner.ts';
 import { setFlagsFromString } from 'node:v8';
 import { EXIT, Failure } from '../../failure.ts';
@@ -138,6 +139,7 @@ export async function execute(
     onEvent: (event) => say.onEvent(event),
   });
   const pool = await openRunPool(call, context, planned, say);
+  raisePriority();
   const engine = openLocalEngine(
     () => Math.min(budgetBytes ?? Infinity, readMemory().availableBytes - settings.admission.safetyBytes),
     ceilings,
