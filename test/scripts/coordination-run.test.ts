@@ -1,5 +1,6 @@
 /** Does a run honour order, dependencies and conflicts, keep to its budget, and do as it is told from outside? */
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
@@ -36,6 +37,12 @@ function jobOf(lab: Lab, id: string): JobLine {
 
 const outcomes = (lab: Lab): Record<string, string> =>
   Object.fromEntries(readJobs(lab, 'e').map(({ key, outcome }) => [key.slice('e/0/'.length), outcome]));
+
+/** CAP_SYS_NICE among the capabilities of this process. */
+function mayRaise(): boolean {
+  const held = existsSync('/proc/self/status') ? readFileSync('/proc/self/status', 'utf8') : '';
+  return (BigInt(`0x${/^CapEff:\s*(\w+)/m.exec(held)?.[1] ?? '0'}`) & (1n << 23n)) !== 0n;
+}
 
 const output = (lab: Lab, id: string, name = 'stdout.log'): string =>
   lab.read(`.claude-pm/runs/e/0-${id}/${name}`);
@@ -203,6 +210,15 @@ describe('what an agent gets', () => {
     expect(heapMb).toBeGreaterThan(0);
     expect(heapMb * 1.25).toBeLessThanOrEqual(400);
     expect(env['NODE_OPTIONS']).toContain('--no-warnings');
+  });
+
+  it('is the priority that the caller has, while the run itself stands above its agents where it may', async () => {
+    const lab = makeLab();
+    const code = "const os = require('node:os'); console.log([os.getPriority(), os.getPriority(process.ppid)].join(' '))"; // prettier-ignore
+    streamsFile(lab, [{ id: 'A', command: [process.execPath, '-e', code], memory: '100MB' }]);
+    expect((await runAll(lab)).status).toBe(0);
+    const own = getPriority();
+    expect(output(lab, 'A')).toBe(`${own} ${mayRaise() ? Math.max(-20, own - 10) : own}\n`);
   });
 
   it('lets it call the toolkit itself without a fault or a warning', async () => {
