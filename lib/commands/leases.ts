@@ -3,12 +3,13 @@ import type { Lease, ProcessIdentity, ProcessTable } from '../model.ts';
 import { identityKey, judgeLease, type CheckedLease } from '../policy/charge.ts';
 import { planTrees } from '../policy/tree.ts';
 
-/** Each lease with whether it counts and what its owner's tree holds (private bytes). */
+/** Each lease with whether it counts and what its owner's tree holds (private bytes); `idle`: leases of pool agents without a task. */
 export function checkLeases(
   leases: readonly Lease[],
   isAlive: (identity: ProcessIdentity) => boolean | undefined,
   nowMs: number,
   readTable: () => ProcessTable,
+  idle: ReadonlySet<string> = NONE,
 ): CheckedLease[] {
   const judged = leases.map((lease) => ({
     lease,
@@ -22,8 +23,11 @@ export function checkLeases(
     lease,
     life,
     treeBytes: lease.owner && bytesOf.get(identityKey(lease.owner)),
+    isIdle: idle.has(lease.id),
   }));
 }
+
+const NONE: ReadonlySet<string> = new Set();
 
 /** Private bytes of the tree of each owner; a tree inside another's counts for the inner owner only. */
 export function treeBytes(owners: readonly ProcessIdentity[], table: ProcessTable): Map<string, number> {

@@ -12,15 +12,16 @@ const RETRY_MS = 2000;
  * The admission of one that must run alone: only while no other agent with a process of its own runs, and then with all the
  * room there is. `within` is the lease of the agent in which the asker itself lives: to wait for its end would be to wait
  * for one's own. Sub-agents live in their client and are no reason either, for it may be one of them that asks; nor are
- * agents of the pool that have nothing to do (`idle`, by lease), which may live for hours and get no task meanwhile.
+ * idle agents of the pool, which may live for hours and get no task meanwhile.
  */
 export function decideAlone(
   facts: Facts,
   request: AdmissionRequest,
-  { within, idle }: { readonly within: string | undefined; readonly idle: ReadonlySet<string> },
+  within: string | undefined,
 ): AdmissionDecision {
   const others = facts.leases.filter(
-    ({ lease, life }) => counts(life) && lease.role === 'agent' && lease.id !== within && !idle.has(lease.id),
+    ({ isIdle, lease, life }) =>
+      counts(life) && lease.role === 'agent' && lease.id !== within && isIdle !== true,
   ).length;
   if (others === 0) return decideAdmission(facts, wholeRoom(request, judgeCapacity(facts)));
   const reason = `it must run alone, and ${others} ${others === 1 ? 'agent is' : 'agents are'} running`;

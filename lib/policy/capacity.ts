@@ -34,7 +34,7 @@ export interface Room {
 }
 
 export interface Capacity {
-  /** Live agents and sub-agents; the coordinator is not counted. */
+  /** Live agents and sub-agents; the coordinator is not counted, nor are idle agents of the pool. */
   readonly liveAgents: number;
   /** Those of them beside which the asker would run. */
   readonly besideAgents: number;
@@ -99,9 +99,10 @@ export function judgeCapacity({
   const { mode, reason, shortByBytes } = settings.enabled
     ? judgeMode(memory.availableBytes, settings.admission, modeBefore)
     : MODE_OFF;
+  const atWork = agents.filter(({ isIdle }) => isIdle !== true);
   return {
-    liveAgents: agents.length,
-    besideAgents: agents.filter(({ lease }) => lease.id !== within).length,
+    liveAgents: atWork.length,
+    besideAgents: atWork.filter(({ lease }) => lease.id !== within).length,
     maxConcurrent: settings.maxConcurrentAgents,
     charge,
     coordinatorShareBytes,

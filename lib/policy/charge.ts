@@ -7,6 +7,8 @@ export interface CheckedLease {
   readonly life: LeaseLife;
   /** What the owner's whole tree holds now (private bytes); undefined where it was not measured. */
   readonly treeBytes: number | undefined;
+  /** An agent of the pool that has nothing to do: it holds memory, but nobody needs to wait for its end, which may be hours away. */
+  readonly isIdle?: boolean;
 }
 
 /** The charge of one lease or of all: bytes. */

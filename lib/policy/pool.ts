@@ -3,6 +3,9 @@ import type { PoolActivity, PoolAgent, TaskAnswer } from '../pool-model.ts';
 import type { PoolSettings } from '../settings-model.ts';
 import { formatBytes, formatDuration } from '../units.ts';
 
+/** How agents of the pool are called in the ledger. */
+export const KEY_PREFIX = 'pool/';
+
 /** What was found out about an agent's processes. undefined: it cannot be told from here, which counts as alive. */
 export interface EntrySeen {
   readonly process: boolean | undefined;

@@ -19,12 +19,12 @@ describe('decideAlone', () => {
     const facts = {
       settings: someSettings({ coordinatorMemoryBytes: 0 }),
       memory: someMemory(12 * GIB),
-      leases: others.map((change) => someChecked(change)),
+      leases: others.map((change) => ({ ...someChecked(change), isIdle: change.id === 'idle' })),
       budget: undefined,
       nowMs: 0,
       memoryOf: { holdSinceMs: undefined, lastMemoryEventMs: undefined },
     };
-    const decision = decideAlone(facts, request, { within: 'own', idle: new Set(['idle']) });
+    const decision = decideAlone(facts, request, 'own');
     expect(decision.decision).toBe(expected);
   });
 });

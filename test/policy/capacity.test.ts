@@ -44,8 +44,9 @@ describe('judgeCapacity', () => {
     expect([capacity.headroomBytes / GIB, capacity.rooms[0]?.limit]).toEqual([headroomGib, limit]);
   }); // prettier-ignore
 
-  it('counts agents and sub-agents that live, never the coordinator or the dead', () => {
+  it('counts agents and sub-agents that live, never the coordinator, the dead, or idle agents of the pool', () => {
     const leases: CheckedLease[] = [
+      { ...someChecked(), isIdle: true },
       someChecked(),
       someChecked({ role: 'subagent' }),
       { ...someChecked(), life: 'unchecked' },

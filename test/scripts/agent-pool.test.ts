@@ -275,9 +275,11 @@ describe('run --pool', () => {
     const file = streamsFile(lab, [
       ...['A', 'B', 'C', 'D'].map((id) => ({ id, issue: 1, kind: 'w', prompt: `sleep 5${id}` })),
       { id: 'E', issue: 1, kind: 'w', prompt: 'fail' },
-      { id: 'F', issue: 1, command: ['echo', 'alone'], memory: '16MB' },
+      // Idle agents of the pool are none that run: it must not wait for a place until they go.
+      { id: 'F', issue: 1, command: ['echo', 'alone'], memory: '16MB', depends_on: ['1/A', '1/B', '1/C', '1/D'] },
     ]);
-    const run = await lab.run('coordination-memory', ['demo', 'run', '--pool', '--json', '--streams', file], { env: ROOM });
+    const two = ['--set', 'memory_management.max_concurrent_agents=2'];
+    const run = await lab.run('coordination-memory', ['demo', 'run', '--pool', '--json', '--streams', file, ...two], { env: ROOM });
     expect(run.status).toBe(30);
     const results = eventsOf(run.stdout, 'end').map(({ result }) => [result.key, result.outcome]);
     expect(Object.fromEntries(results)).toEqual({ 'demo/1/A': 'done', 'demo/1/B': 'done', 'demo/1/C': 'done', 'demo/1/D': 'done', 'demo/1/E': 'failed', 'demo/1/F': 'done' });

@@ -1,4 +1,5 @@
 /** What of the pool is of no more use? Its void and idle agents, agents that it has lost, old answers, stray folders. */
+import { KEY_PREFIX } from '../../policy/pool.ts';
 import { removeAgentFolder, strayFolders } from '../../state/pool.ts';
 import { removeOldAnswers } from '../../state/pool-answers.ts';
 import { loadLedger } from '../../state/ledger.ts';
@@ -7,7 +8,7 @@ import { readProcessTable } from '../../probe/processes.ts';
 import type { Context } from '../context.ts';
 import { readAgents } from '../agents.ts';
 import { endAgents } from '../end-agents.ts';
-import { dropLeases, KEY_PREFIX, poolOf, type Pool } from './pool.ts';
+import { dropLeases, poolOf, type Pool } from './pool.ts';
 import { settlePool, type Reaping, type Settled } from './settle.ts';
 
 /** Whoever wants an answer asks within a day. */

@@ -11,7 +11,8 @@ import type { PlannedStream } from '../../run-model.ts';
 import type { AgentKind, PooledKind } from '../../settings-model.ts';
 import { needsOf } from '../coordination-memory/plan-streams.ts';
 import { tryReserve, type Held } from '../memory-retry/reserve.ts';
-import { KEY_PREFIX, type Pool } from './pool.ts';
+import { KEY_PREFIX } from '../../policy/pool.ts';
+import type { Pool } from './pool.ts';
 
 type Needs = Pick<PlannedStream, 'estimateBytes' | 'limitBytes' | 'heapMb' | 'estimateFrom'>;
 

@@ -7,6 +7,7 @@ import type { Lease, MemorySnapshot, ProcessIdentity } from '../../model.ts';
 import { decideAdmission, type AdmissionDecision } from '../../policy/admission.ts';
 import { heldByBreaker } from '../../policy/breaker-answer.ts';
 import { identityKey } from '../../policy/charge.ts';
+import { KEY_PREFIX } from '../../policy/pool.ts';
 import type { PoolAgent, PoolRecord, PoolState } from '../../pool-model.ts';
 import { readProcessTable } from '../../probe/processes.ts';
 import { remember, updateLedger, withLease, withoutLeases, type Ledger } from '../../state/ledger.ts';
@@ -56,9 +57,6 @@ export function lives(pool: Pool, identity: ProcessIdentity | undefined): boolea
 export function lookAt(pool: Pool, agent: PoolAgent): AgentLook | undefined {
   return agent.process && lookAtAgent(agent.leaseId, agent.process, pool.paths(agent.id).stdout);
 }
-
-/** How agents of the pool are called in the ledger. */
-export const KEY_PREFIX = 'pool/';
 
 /** An agent's entry in the ledger with this charge. */
 export function leaseOf(agent: PoolAgent, estimateBytes: number, nowMs: number): Lease {

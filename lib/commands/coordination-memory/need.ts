@@ -6,6 +6,7 @@ import { judgeCapacity, spawnCapacity, type Budget, type Capacity } from '../../
 import { readProcessTable } from '../../probe/processes.ts';
 import { loadLedger } from '../../state/ledger.ts';
 import type { Context } from '../context.ts';
+import { readIdleLeases } from '../idle-pool.ts';
 import { checkLeases } from '../leases.ts';
 import { isStated, needsOf } from './plan-streams.ts';
 
@@ -44,7 +45,8 @@ export function readBudget(call: Call, context: Context): Budget | undefined {
 export function readCapacity(context: Context, budget: Budget | undefined): Capacity {
   const { settings, memory, nowMs } = context;
   const { leases, mode: modeBefore } = loadLedger(context.stateDir());
-  const checked = checkLeases(leases, context.liveness().isAlive, nowMs, () => readProcessTable());
+  const idle = readIdleLeases(context.stateDir(), leases);
+  const checked = checkLeases(leases, context.liveness().isAlive, nowMs, () => readProcessTable(), idle);
   return judgeCapacity({ settings, memory, leases: checked, budget, modeBefore });
 }
 

@@ -10,6 +10,7 @@ import { lastEntries } from '../../state/joblog.ts';
 import { loadLedger } from '../../state/ledger.ts';
 import type { EpicPaths } from '../../state/paths.ts';
 import type { Context } from '../context.ts';
+import { readIdleLeases } from '../idle-pool.ts';
 import { checkLeases } from '../leases.ts';
 import type { Planned } from './plan-streams.ts';
 
@@ -24,7 +25,8 @@ export function findPlanFacts(context: Context, paths: EpicPaths, plan: Planned)
   const { settings, memory, nowMs } = context;
   const { isAlive } = context.liveness();
   const { leases, mode: modeBefore } = loadLedger(context.stateDir());
-  const checked = checkLeases(leases, isAlive, nowMs, () => readProcessTable());
+  const idle = readIdleLeases(context.stateDir(), leases);
+  const checked = checkLeases(leases, isAlive, nowMs, () => readProcessTable(), idle);
   const budget =
     plan.budgetBytes === undefined
       ? undefined

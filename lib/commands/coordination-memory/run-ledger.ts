@@ -128,7 +128,7 @@ export class RunLedger {
         const narrow = this.#narrowReason(atMost) ?? later;
         const free =
           planned.alone === true
-            ? decideAlone(facts, requestOf(planned), { within, idle: readIdleLeases(stateDir) })
+            ? decideAlone(facts, requestOf(planned), within)
             : decideAdmission(facts, requestOf(planned, answer), (capacity ??= admissionCapacity(facts)));
         const decision = narrow === undefined ? free : waitInstead(free, narrow);
         const tag = decision.decision !== 'admit' ? '' : started.length === 0 ? first : newLeaseId();
@@ -143,14 +143,8 @@ export class RunLedger {
         leases = [...leases, { lease, life: 'live', treeBytes: undefined }];
         capacity = undefined;
         const { alone = false, stream } = planned;
-        this.#own.set(tag, {
-          key: stream.key,
-          planned,
-          view: undefined,
-          alone,
-          ended: false,
-          privateBytes: 0,
-        });
+        const own = { key: stream.key, planned, view: undefined, alone, ended: false, privateBytes: 0 };
+        this.#own.set(tag, own);
         this.#hasAlone ||= alone;
         started.push(planned.stream);
         if (gate.probe) this.#probes.add(tag);
@@ -291,7 +285,9 @@ export class RunLedger {
   /** Our own leases from what the sampler saw, others' from the kernel. */
   #check(ledger: Ledger, nowMs: number): CheckedLease[] {
     const others = ledger.leases.filter(({ id }) => !this.#own.has(id));
-    const checked = checkLeases(others, this.#options.liveness.isAlive, nowMs, () => this.#readTable(nowMs));
+    const { liveness, stateDir } = this.#options;
+    const idle = readIdleLeases(stateDir, others);
+    const checked = checkLeases(others, liveness.isAlive, nowMs, () => this.#readTable(nowMs), idle);
     for (const lease of ledger.leases) {
       const own = this.#own.get(lease.id);
       if (own)

@@ -13,6 +13,7 @@ import { askBreaker, keepProbe, returnProbe } from '../breaker-gate.ts';
 import { readMachineMemory, openContext } from '../context.ts';
 import { readProcessTable } from '../../probe/processes.ts';
 import { remember, updateLedger, withLease, withoutLeases } from '../../state/ledger.ts';
+import { readIdleLeases } from '../idle-pool.ts';
 import { checkLeases, treeBytes } from '../leases.ts';
 import { findOwner } from './owner.ts';
 import { readBudget, readNeed } from './need.ts';
@@ -46,7 +47,8 @@ export async function run(call: Call): Promise<Answer> {
     liveness,
     (ledger): { ledger: typeof ledger; answer: DecisionView } => {
       const nowMs = Date.now();
-      const checked = checkLeases(ledger.leases, liveness.isAlive, nowMs, table);
+      const idle = readIdleLeases(context.stateDir(), ledger.leases);
+      const checked = checkLeases(ledger.leases, liveness.isAlive, nowMs, table, idle);
       const voided = checked
         .filter(({ life }) => !counts(life))
         .map(({ lease, life }) => ({ key: lease.key, life }));

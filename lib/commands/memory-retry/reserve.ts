@@ -63,14 +63,13 @@ export function tryReserve(context: Context, memory: MemorySnapshot, ask: Ask): 
     liveness,
     (ledger): { ledger: Ledger; answer: Answered } => {
       const nowMs = Date.now();
-      const leases = checkLeases(ledger.leases, liveness.isAlive, nowMs, () => readProcessTable());
+      const idle = readIdleLeases(context.stateDir(), ledger.leases);
+      const leases = checkLeases(ledger.leases, liveness.isAlive, nowMs, () => readProcessTable(), idle);
       const facts = { settings, memory, leases, budget: undefined, nowMs, memoryOf: ledger };
       const asked = askBreaker(world, { id, owner: liveness.self });
       const isProbe = asked.allowed && asked.probe;
       const decide = (): AdmissionDecision =>
-        ask.alone
-          ? decideAlone(facts, ask, { within: undefined, idle: readIdleLeases(context.stateDir()) })
-          : decideAdmission(facts, ask);
+        ask.alone ? decideAlone(facts, ask, undefined) : decideAdmission(facts, ask);
       const decision = asked.allowed ? decide() : heldByBreaker(facts, asked);
       const next = remember(ledger, decision.memory);
       if (decision.decision !== 'admit') return { ledger: next, answer: { isProbe, decision } };
