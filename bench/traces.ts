@@ -4,7 +4,8 @@ import { loadSettings } from '../lib/config/load.ts';
 import { compileRun, type CompiledRun } from '../lib/policy/forecast.ts';
 import { profileOf } from '../lib/policy/profile.ts';
 import { countRule, freeRule, oracleRule, peakQuantile, reserveRule } from '../lib/policy/simulate-others.ts';
-import { OUR_DEFAULTS, ourRule } from '../lib/policy/simulate-ours.ts';
+import { OUR_RULES } from '../lib/policy/our-rules.ts';
+import { ourRule, SAFETY_SHARE } from '../lib/policy/simulate-ours.ts';
 import {
   simLowerBoundMs,
   simulate,
@@ -34,7 +35,7 @@ const flags = readFlags(
     scale: '1',
     stretch: '1',
     rules: 'all',
-    caution: String(OUR_DEFAULTS.caution),
+    caution: String(OUR_RULES.cautionBesideReserve),
   },
 );
 if (flags.traces === '') throw new Error('--traces FILE is needed: the traces are not part of this package');
@@ -95,7 +96,7 @@ async function readSettings(budgetBytes: number): Promise<Settings> {
   });
   const admission = {
     ...settings.admission,
-    safetyBytes: budgetBytes * OUR_DEFAULTS.safetyShare,
+    safetyBytes: budgetBytes * SAFETY_SHARE,
     lookahead: 20,
   };
   return {
@@ -131,7 +132,7 @@ function rulesFor(
   tasks: readonly SimTask[],
 ): ((drawn: Drawn) => SimRule)[] {
   const quantile = (share: number) => peakQuantile(tasks, share);
-  const forecast = { caution: Number(flags.caution), priorBytes: budgetBytes * OUR_DEFAULTS.priorShare };
+  const forecast = { caution: Number(flags.caution), priorBytes: budgetBytes * OUR_RULES.priorShare };
   const ours = ({ pastOf }: Drawn) =>
     ourRule({
       name: 'ours',
@@ -141,7 +142,7 @@ function rulesFor(
       pastOfStream: () => [],
       learns: false,
       pauses: true,
-      growthBytesPerS: budgetBytes * OUR_DEFAULTS.growthSharePerS,
+      growthBytesPerS: budgetBytes * OUR_RULES.growthSharePerS,
       admitEverySteps: 3,
     });
   const others = [

@@ -1,14 +1,12 @@
 /** The machine itself runs out: who goes, one at a time, and what did it free? */
 import type { MemorySnapshot } from '../model.ts';
 import type { RunEvent } from '../run-model.ts';
+import { OUR_RULES } from '../policy/our-rules.ts';
 import { chooseVictim, type Candidate } from '../policy/victim.ts';
 import { formatBytes } from '../units.ts';
 
 /** The kernel gives the memory of a killed process back 40 to 310 ms after it is a zombie. */
 const RETURNS_MS = 350;
-
-/** What an agent was admitted with is a forecast, no promise: half as much again is within what is usual. */
-const TOLERANCE_SHARE = 0.5;
 
 /** Follows the machine from look to look. */
 export class MachineGuard {
@@ -44,7 +42,7 @@ export class MachineGuard {
       return undefined;
     }
     const neededBytes = this.haltBelowBytes - memory.availableBytes;
-    const choice = chooseVictim(agents, { neededBytes, toleranceShare: TOLERANCE_SHARE });
+    const choice = chooseVictim(agents, { neededBytes, toleranceShare: OUR_RULES.toleranceShare });
     const scarce = `only ${formatBytes(memory.availableBytes)} available, under ${formatBytes(stopBelowBytes)}`;
     if (choice.choice === 'wait') {
       if (this.#told !== choice.reason)

@@ -4,6 +4,7 @@ import { decideAdmission, type AdmissionMemory } from './admission.ts';
 import { compileRun, type CompiledRun, type ForecastTask } from './forecast.ts';
 import { forecastAdmission, type ForecastSettings } from './outlook.ts';
 import { chooseGiveUp, planPauses, type HaltedPlace, type PauseRules } from './pause.ts';
+import { growthReserve, OUR_RULES, withPrior } from './our-rules.ts';
 import { profileOf } from './profile.ts';
 import { simBudget, simLease, simSnapshot } from './simulate-facts.ts';
 import type { SimAgent, SimPauses, SimRule, SimWorld } from './simulate.ts';
@@ -27,17 +28,8 @@ export interface OurRules {
   readonly admitEverySteps: number;
 }
 
-/** Our rules at their defaults, whatever the machine. */
-export const OUR_DEFAULTS = {
-  /** So many standard deviations above the mean must fit, besides what one agent may grow between two looks. */
-  caution: 0.4,
-  /** Until it was seen, an agent may grow by this share of the budget in a second. */
-  growthSharePerS: 1 / 6,
-  /** What is expected of an agent while nothing is known, as a share of the budget. */
-  priorShare: 1 / 8,
-  /** Of the budget, never promised. */
-  safetyShare: 0.02,
-} as const;
+/** Of the simulated budget, never promised. */
+export const SAFETY_SHARE = 0.02;
 
 /** What an agent's forecast rests on, as of so many attempts that ended in this run. */
 interface Pools {
@@ -87,10 +79,19 @@ function admit(world: SimWorld, rules: OurRules, memory: Memory, taskOf: TaskOf)
   memory.nextMs = nowMs + stepMs * rules.admitEverySteps;
   const { settings } = rules;
   const candidates = waiting.slice(0, settings.admission.lookahead + 1);
+  const oldestMs = running.reduce((most, { step }) => Math.max(most, step * stepMs), stepMs);
+  const pools = new Map<readonly CompiledRun[], readonly CompiledRun[]>();
+  const reserveBytes = growthReserve({
+    budgetBytes,
+    lookMs: stepMs,
+    growthBytesPerS: rules.growthBytesPerS,
+    largestStepBytes: memory.largestStepBytes,
+  });
+  const { priorBytes } = rules.forecast;
   const forecast = forecastAdmission({
     running: running.map((agent) => taskOf(agent, stepMs)),
-    candidates: candidates.map((agent) => taskOf(agent, stepMs)),
-    budgetBytes: budgetBytes - settings.admission.safetyBytes - stepReserve(world, rules, memory),
+    candidates: candidates.map((agent) => withPrior(taskOf(agent, stepMs), { priorBytes, oldestMs, pools })),
+    budgetBytes: budgetBytes - settings.admission.safetyBytes - reserveBytes,
     settings: rules.forecast,
   });
   const leases = running.map((agent) => simLease(agent, forecast.charges.get(agent.task.key) ?? 0, world));
@@ -118,13 +119,7 @@ function admit(world: SimWorld, rules: OurRules, memory: Memory, taskOf: TaskOf)
   return starts;
 }
 
-/** What is kept free of starts: as much as one agent may grow before anybody looks again, at most a quarter of all. */
-function stepReserve({ budgetBytes, stepMs }: SimWorld, rules: OurRules, memory: Memory): number {
-  const assumedBytes = (rules.growthBytesPerS * stepMs) / 1000;
-  return Math.min(Math.max(memory.largestStepBytes, assumedBytes), budgetBytes / 4);
-}
-
-/** The rule of the machine's guard. What a forecast said at the start is no promise, so nobody is stopped for having passed it. */
+/** The rule of the machine's guard. */
 function victimOf({ running, stepMs, usedBytes, budgetBytes }: SimWorld): SimAgent {
   const growing = running.reduce((sum, { grewBytes }) => sum + Math.max(0, grewBytes), 0);
   const choice = chooseVictim(
@@ -136,7 +131,7 @@ function victimOf({ running, stepMs, usedBytes, budgetBytes }: SimWorld): SimAge
       ageMs: step * stepMs,
       isLeaving: false,
     })),
-    { neededBytes: usedBytes - budgetBytes + growing, toleranceShare: Infinity },
+    { neededBytes: usedBytes - budgetBytes + growing, toleranceShare: OUR_RULES.toleranceShare },
   );
   const found = choice.choice === 'stop' ? running.find(({ task }) => task.key === choice.key) : undefined;
   if (found === undefined) throw new Error(`nobody to stop: ${choice.reason}`);

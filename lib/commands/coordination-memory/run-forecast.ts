@@ -13,10 +13,10 @@ import {
 import { judgeCapacity, type CapacityFacts } from '../../policy/capacity.ts';
 import {
   compileRun,
+  ENOUGH_RUNS,
   tellingRuns,
   type CompiledRun,
   type ForecastTask,
-  type PastRuns,
 } from '../../policy/forecast.ts';
 import {
   forecastAdmission,
@@ -24,6 +24,7 @@ import {
   type ForecastAnswer,
   type ForecastDecision,
 } from '../../policy/outlook.ts';
+import { knownRuns, OUR_RULES, withPrior } from '../../policy/our-rules.ts';
 import type { Packing } from '../../policy/packing.ts';
 import { compileNewest } from '../../policy/past-runs.ts';
 import { historyKind, type HistoryIndex, type Like } from '../../policy/past-index.ts';
@@ -41,16 +42,6 @@ const MOST_RUNS = 64;
 const MOST_OF_STREAM = 8;
 /** What has just ended tells more than what ran some other day, or was only told. */
 const THIS_RUN_COUNTS = 3;
-/** So many standard deviations above the mean must fit. */
-const CAUTION = 0.7;
-/** Without any evidence an agent is not expected to take more than this share of all there is. */
-const PRIOR_SHARE = 1 / 8;
-/**
- * With fewer runs the configured figure counts for the rest: what ends first is small and short, and says little of the others.
- * One of its own kind counts three times.
- */
-const ENOUGH_RUNS = 10;
-const OWN_KIND_COUNTS = 3;
 /** Younger than this nothing of it tells yet what it will become. */
 const LEAST_AGE_MS = 50;
 /** With room for the most that all were ever seen to hold, forecasts are made this often, for what others may have meanwhile. */
@@ -80,8 +71,6 @@ export class RunForecast {
   #others = new Map<string, CompiledRun[]>();
   /** The most that a stream was seen to hold in this run, by key. */
   readonly #seen = new Map<string, number>();
-  /** The pool of one that is to start, by kind; made anew at every look. */
-  #fresh = new Map<string, CompiledRun[]>();
   readonly #mostOf = rememberMost();
   readonly #peaksOf = rememberPeaks();
   /** The last forecast: when, and what it expected of an agent of a kind that is to start. */
@@ -134,14 +123,14 @@ export class RunForecast {
     const roomBytes = judgeCapacity(facts).rooms[0]?.headroomBytes ?? 0;
     const heldBytes = running.reduce((sum, { view }) => sum + (view?.privateBytes ?? 0), 0);
     const budgetBytes = Math.max(0, heldBytes + roomBytes);
-    const priorBytes = Math.min(facts.settings.memoryPerAgentBytes, budgetBytes * PRIOR_SHARE);
+    const priorBytes = Math.min(facts.settings.memoryPerAgentBytes, budgetBytes * OUR_RULES.priorShare);
     const oldestMs = running.reduce((most, { view }) => Math.max(most, view ? ageOf(view) : 0), LEAST_AGE_MS);
-    const settings = { caution: CAUTION, priorBytes };
+    const settings = { caution: OUR_RULES.caution, priorBytes };
     const { atMs } = facts.memory;
-    this.#fresh = new Map();
+    const pools = new Map<readonly CompiledRun[], readonly CompiledRun[]>();
     const decision = forecastAdmission({
       running: running.map((agent) => this.#taskOf(agent)),
-      candidates: candidates.map((agent) => this.#withPrior(agent, priorBytes, oldestMs)),
+      candidates: candidates.map((agent) => withPrior(this.#taskOf(agent), { priorBytes, oldestMs, pools })),
       budgetBytes,
       settings,
       packing: this.#packing,
@@ -157,7 +146,7 @@ export class RunForecast {
 
   /** Whether these are expected to stay within so much together, from now on. */
   fits(running: readonly ForecastAgent[], bytes: number): boolean {
-    const settings = { caution: CAUTION, priorBytes: bytes * PRIOR_SHARE };
+    const settings = { caution: OUR_RULES.caution, priorBytes: bytes * OUR_RULES.priorShare };
     return isExpectedToFit(
       running.map((agent) => this.#taskOf(agent)),
       bytes,
@@ -207,8 +196,8 @@ export class RunForecast {
     const { settings, memory } = facts;
     const roomBytes = judgeCapacity(facts).rooms[0]?.headroomBytes ?? 0;
     // What it would be if our own agents held as much as there is room for.
-    const priorBytes = Math.min(settings.memoryPerAgentBytes, memory.totalBytes * PRIOR_SHARE);
-    const rules = { caution: CAUTION, priorBytes };
+    const priorBytes = Math.min(settings.memoryPerAgentBytes, memory.totalBytes * OUR_RULES.priorShare);
+    const rules = { caution: OUR_RULES.caution, priorBytes };
     const needs = levels.map((level) => ({
       bytes: Math.round(boundOf(level, this.#mostOf, rules)),
       starts: true,
@@ -228,28 +217,13 @@ export class RunForecast {
       .map((agent) => peakMoments(this.#levelOf(agent), this.#peaksOf))
       .reduce(plusMoments, { mean: 0, square: 0, most: 0 });
     return levels.map((level) => {
-      const before = pooledBytes(pool, CAUTION);
+      const before = pooledBytes(pool, OUR_RULES.caution);
       const more = plusMoments(pool, peakMoments(level, this.#peaksOf));
-      const after = pooledBytes(more, CAUTION);
+      const after = pooledBytes(more, OUR_RULES.caution);
       const starts = after <= roomBytes;
       if (starts) pool = more;
       return { bytes: Math.round(after - before), starts };
     });
-  }
-
-  /** One that is to start; as long as little is known of its like it may as well need what is configured, for as long as the oldest runs. */
-  #withPrior(agent: ForecastAgent, priorBytes: number, oldestMs: number): ForecastTask {
-    const task = this.#taskOf(agent);
-    const known = knownRuns(task.past);
-    if (known === 0 || known >= ENOUGH_RUNS) return task;
-    const { kind } = task.past;
-    const name = kindOf(agent.planned);
-    const pool = this.#fresh.get(name) ?? [
-      ...kind,
-      ...Array<CompiledRun>(ENOUGH_RUNS - known).fill(steadyRun(priorBytes, oldestMs)),
-    ];
-    this.#fresh.set(name, pool);
-    return { ...task, past: { ...task.past, kind: pool } };
   }
 
   #taskOf(agent: ForecastAgent): ForecastTask {
@@ -299,21 +273,6 @@ export class RunForecast {
 /** Its own time at the last look. */
 function ageOf({ haltedMs, lookedMs, startedMs }: AttemptView): number {
   return Math.max(0, lookedMs - startedMs - haltedMs);
-}
-
-/** How many runs it counts for what is known of an agent's like. */
-function knownRuns({ stream, kind, others }: PastRuns): number {
-  return stream.length * ENOUGH_RUNS + kind.length * OWN_KIND_COUNTS + others.length;
-}
-
-function steadyRun(bytes: number, untilMs: number): CompiledRun {
-  return {
-    untilMs: Float64Array.of(untilMs),
-    bytes: Float64Array.of(bytes),
-    durationMs: untilMs,
-    peakBytes: bytes,
-    isCensored: false,
-  };
 }
 
 function kindOf({ stream, tool }: PlannedStream): string {
