@@ -112,6 +112,15 @@ describe('a run with a forecast', () => {
     ledger.close();
   }); // prettier-ignore
 
+  it('counts what is written for a kind while little is known of it, and charges nobody more than its limit', () => {
+    const planned = plan('kind').map((entry) => ({ ...entry, configuredBytes: 200 * MIB, limitBytes: 250 * MIB }));
+    const { ledger } = open(runs(2, { peakBytes: 100 * MIB, profile: [{ untilMs: 10_000, bytes: 100 * MIB }] }), 4 * GIB);
+    expect(admitted(ledger, planned).length).toBeGreaterThanOrEqual(12);
+    const most = loadLedger(stateDir).leases.map(({ estimateBytes }) => estimateBytes / MIB);
+    expect(Math.max(...most)).toBeLessThanOrEqual(250);
+    ledger.close();
+  }); // prettier-ignore
+
   it('makes no second forecast within a second where all fit with the most they were ever seen to hold', () => {
     const { ledger } = open(runs(12, { peakBytes: 100 * MIB, profile: [{ untilMs: 10_000, bytes: 100 * MIB }] }), 8 * GIB);
     const [first, second, ...rest] = plan();

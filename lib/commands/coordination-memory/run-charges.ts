@@ -56,7 +56,13 @@ export function lookAhead(
   const { answers, charges } = forecast.look(withoutCharges(), running, known.map(toStart));
   return {
     answers: new Map(answers.map((answer) => [answer.key, answer])),
-    charges: new Map(own.map(([id, { key }]) => [id, charges.get(key) ?? 0])),
+    // At its limit it is stopped, whatever is expected of it.
+    charges: new Map(
+      own.map(([id, { key, planned }]) => [
+        id,
+        Math.min(charges.get(key) ?? 0, planned.limitBytes ?? Infinity),
+      ]),
+    ),
   };
 }
 
@@ -107,7 +113,10 @@ export function asAsked(
 /** What a planned stream asks of admission: what was planned or, with a forecast, what all need more with it than without. */
 export function requestOf(planned: PlannedStream, answer?: ForecastAnswer): AdmissionRequest {
   const { estimateBytes, limitBytes } = planned;
-  if (answer) return { estimateBytes: answer.marginalBytes, limitBytes, estimateIsStated: false };
+  if (answer) {
+    const atMost = Math.min(answer.marginalBytes, limitBytes ?? Infinity);
+    return { estimateBytes: atMost, limitBytes, estimateIsStated: false };
+  }
   return { estimateBytes, limitBytes, estimateIsStated: isStated(planned) };
 }
 

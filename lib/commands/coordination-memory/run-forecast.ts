@@ -130,7 +130,13 @@ export class RunForecast {
     const pools = new Map<readonly CompiledRun[], readonly CompiledRun[]>();
     const decision = forecastAdmission({
       running: running.map((agent) => this.#taskOf(agent)),
-      candidates: candidates.map((agent) => withPrior(this.#taskOf(agent), { priorBytes, oldestMs, pools })),
+      candidates: candidates.map((agent) =>
+        withPrior(this.#taskOf(agent), {
+          priorBytes: writtenBytes(agent.planned) ?? priorBytes,
+          oldestMs,
+          pools,
+        }),
+      ),
       budgetBytes,
       settings,
       packing: this.#packing,
@@ -273,6 +279,11 @@ export class RunForecast {
 /** Its own time at the last look. */
 function ageOf({ haltedMs, lookedMs, startedMs }: AttemptView): number {
   return Math.max(0, lookedMs - startedMs - haltedMs);
+}
+
+/** What somebody wrote for its kind says more than a share of all there is. */
+function writtenBytes({ configuredBytes, configuredFrom }: PlannedStream): number | undefined {
+  return configuredFrom === 'kind' ? configuredBytes : undefined;
 }
 
 function kindOf({ stream, tool }: PlannedStream): string {
