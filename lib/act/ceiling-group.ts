@@ -39,10 +39,13 @@ const NAME = /^claude-pm-(.+)\.(\d+)\.(\d+)\.(\d+)$/;
 /** Passes of one killAll: each catches what was forked during the one before it. */
 const KILL_PASSES = 10;
 
+function plainId(id: string): string {
+  return id.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 100);
+}
+
 /** `claude-pm-ID.NAMESPACE.PID.START`: whose group it is, and which run made it, so that a dead run's leftovers are known. */
 export function groupName(id: string, self: ProcessIdentity): string {
-  const plain = id.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 100);
-  return `${PREFIX}${plain}.${self.pidNamespace ?? '0'}.${self.pid}.${self.startTicks}`;
+  return `${PREFIX}${plainId(id)}.${self.pidNamespace ?? '0'}.${self.pid}.${self.startTicks}`;
 }
 
 /**
@@ -86,6 +89,17 @@ function setCeiling(
     tellKernel(`${folder}/memory.swappiness`, '0');
   }
   return undefined;
+}
+
+/** Gives the group of an agent that lives on another ceiling, for its next task; where it has none, nothing happens. */
+export function moveCeiling(id: string, limitBytes: number, root = ''): void {
+  const start = `${PREFIX}${plainId(id)}.`;
+  for (const group of findGroups((name) => name.startsWith(start), root)) {
+    // Upwards version 1 wants the sum with swap first, downwards last: what comes too early is refused.
+    if (group.version === 1)
+      tellKernel(`${group.folder}/memory.memsw.limit_in_bytes`, String(ceilingBytes(limitBytes)));
+    setCeiling(group, limitBytes, true);
+  }
 }
 
 /** A handle on a group that is there, or will be (a scope of systemd's appears with its first process). */

@@ -7,7 +7,13 @@ import { join } from 'node:path';
 import { buildSync } from 'esbuild';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, test, type TestContext } from 'vitest';
-import { groupName, openGroupHandle, sweepGroups, type GroupHandle } from '../../lib/act/ceiling-group.ts';
+import {
+  groupName,
+  moveCeiling,
+  openGroupHandle,
+  sweepGroups,
+  type GroupHandle,
+} from '../../lib/act/ceiling-group.ts';
 import { enteringWords, openCeilings, type Ceilings } from '../../lib/act/ceiling.ts';
 import { raiseOomScore, readOomScore } from '../../lib/act/oom-score.ts';
 import { scopeWords } from '../../lib/act/systemd-scope.ts';
@@ -303,6 +309,20 @@ describe('a plain user', () => {
     );
     const groups = findGroups((name) => name.startsWith('claude-pm-try.'));
     expect(groups.filter(({ folder }) => !existsSync(`/proc/${folder.split('.').at(-2) ?? ''}`))).toEqual([]);
+  });
+});
+
+describe('moveCeiling', () => {
+  it('raises and lowers what the kernel allows an agent that lives on', (context) => {
+    const ceilings = openHere(context);
+    const { group } = start(ceilings, 'pooled', ['true']);
+    const file = ceilings.kind === 'cgroup-v1' ? 'memory.limit_in_bytes' : 'memory.max';
+    const limit = (): number => Number(readFileSync(join(group.folder, file), 'utf8'));
+    const before = limit();
+    moveCeiling('pooled', 4 * LIMIT);
+    expect(limit()).toBeGreaterThan(2 * before);
+    moveCeiling('pooled', LIMIT);
+    expect(limit()).toBe(before);
   });
 });
 

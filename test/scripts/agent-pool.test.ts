@@ -288,6 +288,13 @@ describe('run --pool', () => {
     expect(lab.read('.claude-pm/runs/demo/1-A/stdout.log')).toMatch(/^\{"id":"demo\/1\/A\.1","answer":"\d+ sleep 5A"\}\n$/);
     expect(pool(lab).agents.map(({ task, kind }) => [task, kind])).toEqual([[undefined, 'w'], [undefined, 'w']]);
     expect(lab.leases().map(({ key }) => key.startsWith('pool/w/'))).toEqual([true, true]);
+    // A run that was killed left the share of a stream on which an agent worked: it ends with that run, not with the agent.
+    const leases = lab.leases();
+    const [idle = expect.fail('there is no lease')] = leases;
+    const left = { ...idle, id: 'dead', key: 'demo/1/A', epic: 'demo', runner: idle.owner && { ...idle.owner, startTicks: 1 } };
+    writeFileSync(join(lab.state, 'ledger.json'), JSON.stringify({ version: 1, leases: [...leases, left] }));
+    call(lab, 'cleanup');
+    expect(lab.leases().map(({ key }) => key.startsWith('pool/w/'))).toEqual([true, true]);
     call(lab, 'stop', '--all');
     expectNothingLeft(lab);
     expect(existsSync(join(lab.state, 'pool', 'log.jsonl'))).toBe(true);

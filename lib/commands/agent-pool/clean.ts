@@ -1,5 +1,6 @@
 /** What of the pool is of no more use? Its void and idle agents, agents that it has lost, old answers, stray folders. */
-import { KEY_PREFIX } from '../../policy/pool.ts';
+import { identityKey } from '../../policy/charge.ts';
+import { isFree, KEY_PREFIX } from '../../policy/pool.ts';
 import { removeAgentFolder, strayFolders } from '../../state/pool.ts';
 import { removeOldAnswers } from '../../state/pool-answers.ts';
 import { loadLedger } from '../../state/ledger.ts';
@@ -27,6 +28,7 @@ export interface Cleaned extends Settled {
 /** Cleans up. */
 export async function cleanPool(pool: Pool, reaping: Reaping): Promise<Cleaned> {
   const settled = await settlePool(pool, reaping);
+  dropDeadTasks(pool);
   const strays = await endStrays(pool);
   const nowMs = Date.now();
   const folders = pool.update((state) => {
@@ -37,6 +39,30 @@ export async function cleanPool(pool: Pool, reaping: Reaping): Promise<Cleaned> 
     return { pool: state, answer: stray.length };
   });
   return { ...settled, answers: removeOldAnswers(pool.stateDir, nowMs, KEEP_MS), folders, strays };
+}
+
+/** Shares of streams on which agents of the pool worked for a run that was killed: the agents live on, and nobody else gives these back. */
+function dropDeadTasks(pool: Pool): void {
+  const free = new Set(
+    pool
+      .load()
+      .agents.filter(isFree)
+      .flatMap(({ process }) => (process ? [identityKey(process)] : [])),
+  );
+  if (free.size === 0) return;
+  const dead = loadLedger(pool.stateDir).leases.filter(
+    ({ key, owner, runner }) =>
+      !key.startsWith(KEY_PREFIX) &&
+      owner !== undefined &&
+      free.has(identityKey(owner)) &&
+      runner !== undefined &&
+      pool.liveness.isAlive(runner) === false,
+  );
+  if (dead.length > 0)
+    dropLeases(
+      pool,
+      dead.map(({ id }) => id),
+    );
 }
 
 /** Agents of the pool that nobody can reach any more, because the file that named them was lost. */

@@ -1,5 +1,6 @@
 /** How does a run give its streams to agents of the pool? As workers of its engine, under the shares of its own streams. */
 import type { AttemptSpec, Worker } from '../../act/engine.ts';
+import { moveCeiling } from '../../act/ceiling-group.ts';
 import { comeToRest } from '../../act/live-agent.ts';
 import { runTask, type TaskEnd } from '../../act/task.ts';
 import { appendLine } from '../../files.ts';
@@ -108,6 +109,9 @@ export class RunPool {
         const agent = withTask(pool, { ...free, limitBytes: spec.limitBytes }, task);
         // The stream's own share stands for the whole tree while it works.
         dropLeases(pool, [agent.leaseId]);
+        // The kernel's ceiling is that of the stream before.
+        if (free.limitBytes !== spec.limitBytes && spec.limitBytes !== undefined)
+          moveCeiling(agent.leaseId, spec.limitBytes);
         return { pool: withAgent(state, agent), answer: { agent, isNew: false } };
       }
       const room = this.#evict(state, wanted);
