@@ -34,16 +34,21 @@ export function openRemains(
     if (swept.processes > 0)
       note(`${swept.processes} processes that dead agents of an earlier run had left were ended`);
   };
-  let last = Promise.resolve();
+  let last: Promise<void> | undefined;
+  const endSoon = (): void => {
+    last = (last ?? Promise.resolve()).then(end).catch((error: unknown) => {
+      if (!(error instanceof Failure)) throw error;
+      note(`what an earlier run had left stays, \`cleanup\` tries again: ${error.message}`);
+    });
+  };
   return {
     end,
-    endSoon: () => {
-      last = last.then(end).catch((error: unknown) => {
-        if (!(error instanceof Failure)) throw error;
-        note(`what an earlier run had left stays, \`cleanup\` tries again: ${error.message}`);
-      });
+    endSoon,
+    ended: async () => {
+      // Once more: the kernel may not have let go of a survivor's group when its end was seen.
+      if (last) endSoon();
+      await last;
     },
-    ended: () => last,
     letGoOn: (leases, isHeld) => {
       if (leases.length === 0) return;
       const agents = readAgents(leases, context.liveness().isAlive, Date.now(), readProcessTable());
