@@ -219,8 +219,11 @@ export function openLocalEngine(
   };
 
   function forget({ spec, worker }: Attempt): { settled: boolean; remains: number; bytes: number } {
-    sampler.remove(worker.tag);
     attempts.delete(spec.key);
+    // A worker of the pool may be at its next attempt already: that one must go on being watched.
+    const isAtWork =
+      worker.giveBack && [...attempts.values()].some((other) => other.worker.tag === worker.tag);
+    if (!isAtWork) sampler.remove(worker.tag);
     return { settled: true, remains: 0, bytes: 0 };
   }
 

@@ -31,4 +31,10 @@ it('lets a worker of the pool go on that was halted just as it gave its answer',
   answer?.();
   await waitFor(() => state() === 'S', 'its going on');
   expect(engine.poll(Date.now())[0]?.end?.exitCode).toBe(0);
+
+  // Given back, it has its next attempt before the first one is forgotten: that one is watched.
+  engine.submit({ ...spec, key: 'e/0/B' }, Date.now());
+  expect(engine.settle('e/0/A', 0, Date.now()).settled).toBe(true);
+  expect(engine.poll(Date.now() + 1)[0]?.processes).toBe(1);
+  expect(engine.survey('e/0/B').map((process) => process.pid)).toEqual([pid]);
 });
