@@ -4,7 +4,13 @@ import { constants } from 'node:os';
 import { isatty } from 'node:tty';
 import { errorCode } from '../failure.ts';
 
-const PASSED_ON = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** Signals that a program may be sent on purpose; the others are the kernel's, or cannot be taken. */
+export const PASSED_ON = ['SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const;
+
+/** Whether a terminal sends it to the whole foreground group, and so to the program as well. */
+export function isOfTerminal(signal: NodeJS.Signals): boolean {
+  return signal === 'SIGINT' || signal === 'SIGQUIT';
+}
 
 export interface ForegroundOptions {
   readonly env: NodeJS.ProcessEnv;
@@ -24,9 +30,9 @@ export interface ForegroundEnd {
 }
 
 /**
- * Starts the words with our descriptors, hands SIGINT, SIGTERM and SIGHUP on while they run, and waits for the end.
- * At a terminal SIGINT is not handed on: the terminal has sent it to the whole foreground group, and a second one means
- * something else to many programs.
+ * Starts the words with our descriptors, hands signals on while they run, and waits for the end.
+ * What a terminal has sent to the whole foreground group is not handed on there: a second one means something else to many
+ * programs.
  */
 export async function runForeground(
   words: readonly string[],
@@ -36,7 +42,7 @@ export async function runForeground(
   let child: ChildProcess | undefined;
   const atTerminal = isatty(0);
   const passOn = (signal: NodeJS.Signals): void => {
-    if (!(signal === 'SIGINT' && atTerminal)) child?.kill(signal);
+    if (!(atTerminal && isOfTerminal(signal))) child?.kill(signal);
   };
   // Before the start: a signal that comes in between must not end us and leave the child behind.
   for (const signal of PASSED_ON) process.on(signal, passOn);

@@ -60,7 +60,12 @@ const LEFT_EVERY_MS = 1000;
 const LEAVING_EVERY_MS = 50;
 /** Why there is no further attempt where KILL does not end the last one: two of them would do the work twice. */
 const UNENDING = 'something of its last attempt cannot be ended';
-const SIGNAL_CODES: Readonly<Record<string, number>> = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
+const SIGNAL_CODES: Readonly<Record<string, number>> = {
+  SIGHUP: 129,
+  SIGINT: 130,
+  SIGQUIT: 131,
+  SIGTERM: 143,
+};
 const DISK_CODES = new Set(['ENOSPC', 'EDQUOT', 'EROFS']);
 
 /** One run of an epic. */

@@ -120,6 +120,7 @@ describe('the end of the run from outside', () => {
   it.each([
     ['SIGTERM', 143],
     ['SIGHUP', 129],
+    ['SIGQUIT', 131],
   ] as const)('%s ends its agents and exits %d', async (signal, code) => {
     const lab = makeLab();
     streamsFile(lab, [{ id: 'A', command: 'echo $$ > up-A; sleep 1000', memory: '10MB' }]);

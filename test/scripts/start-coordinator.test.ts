@@ -129,6 +129,9 @@ describe('in the foreground', () => {
     ['SIGTERM', 'TERM', 41],
     ['SIGINT', 'INT', 42],
     ['SIGHUP', 'HUP', 43],
+    ['SIGQUIT', 'QUIT', 44],
+    ['SIGUSR1', 'USR1', 45],
+    ['SIGUSR2', 'USR2', 46],
   ] as const)('hands %s on and ends with the coordinator’s own code', async (signal, name, code) => {
     const { child, ended } = await background(`trap 'exit ${code}' ${name}; echo > ready; ${SLEEP}`);
     child.kill(signal);

@@ -1,6 +1,6 @@
-/** When shall a run stop? Ctrl-C, TERM and a closed terminal; through npx one Ctrl-C arrives twice. */
+/** When shall a run stop? Ctrl-C, Ctrl-\, TERM and a closed terminal; through npx one Ctrl-C arrives twice. */
 
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+const SIGNALS = ['SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGHUP'] as const;
 /** npx and the terminal both pass on one Ctrl-C: what comes this close after the first is the same wish. */
 const SAME_WISH_MS = 400;
 

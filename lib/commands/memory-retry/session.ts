@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 import { basename } from 'node:path';
 import { isatty } from 'node:tty';
+import { isOfTerminal, PASSED_ON } from '../../act/foreground.ts';
 import { TAG_VARIABLE } from '../../act/local-engine.ts';
 import { runWatched, type WatchedEnd } from '../../act/watched-child.ts';
 import { EXIT } from '../../failure.ts';
@@ -26,7 +27,8 @@ import { recordAttempt } from '../record-attempt.ts';
 import { attemptEnvironment, RETRY_TAG } from './attempt-env.ts';
 import { mostEver, tryReserve, type Ask, type Held } from './reserve.ts';
 
-const PASSED_ON = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** These tell a program something; the others ask it to end. */
+const MESSAGES: ReadonlySet<NodeJS.Signals> = new Set<NodeJS.Signals>(['SIGUSR1', 'SIGUSR2']);
 const LONGEST_PAUSE_MS = 2000;
 
 /** What lasts over the attempts of one call. */
@@ -61,13 +63,14 @@ export class Session {
     return this.#signal !== undefined;
   }
 
-  /** Signals go to the command, as in its place; and nothing is tried again after one. */
+  /** Signals go to the command, as in its place; and nothing is tried again after one that asks it to end. */
   takeSignals(): () => void {
     const atTerminal = isatty(0);
     const take = (signal: NodeJS.Signals): void => {
-      this.#signal ??= signal;
       // At a terminal Ctrl-C has gone to the whole foreground group already.
-      if (!(signal === 'SIGINT' && atTerminal)) this.#child?.kill(signal);
+      if (!(atTerminal && isOfTerminal(signal))) this.#child?.kill(signal);
+      if (MESSAGES.has(signal)) return;
+      this.#signal ??= signal;
       this.#wake?.();
     };
     for (const signal of PASSED_ON) process.on(signal, take);
