@@ -45,7 +45,7 @@ const THIS_RUN_COUNTS = 3;
 /** Younger than this nothing of it tells yet what it will become. */
 const LEAST_AGE_MS = 50;
 /** With room for the most that all were ever seen to hold, forecasts are made this often, for what others may have meanwhile. */
-const AMPLE_MS = 2000;
+const AMPLE_MS = 5000;
 /**
  * After a forecast, for this long an agent in it, what ends makes room by the peaks that are usual: short agents end every few
  * milliseconds, and a forecast takes a tenth of a millisecond an agent.
